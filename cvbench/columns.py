@@ -1,0 +1,163 @@
+"""Columns: what every reader produces and every metric consumes.
+
+Frozen dataclasses of contiguous arrays. Rows are grouped by image, images ascend by id, and rows keep the order in which
+they were read within an image, because ties between equal scores are broken by it. Image *i* owns the rows
+``slice(offsets[i], offsets[i + 1])``. Ids become dense indices once, in `cvbench.io`; strings and dicts stop there.
+
+Coordinates, areas and scores are float64, indices int64, flags bool, run lengths uint32. Boxes stay ``[x, y, width, height]``
+as read: a conversion to corners and back changes an IoU in its last bits and flips threshold decisions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """Run-length encoded masks, N of them, runs down the columns as COCO stores them.
+
+    Attributes
+    ----------
+    counts : (sum of run numbers,) uint32
+        Run lengths in pixels of all masks, one after another; each mask starts with a run of background.
+    offsets : (N + 1,) int64
+        Mask *n* owns ``counts[offsets[n]:offsets[n + 1]]``.
+    sizes : (N, 2) int64
+        Height and width in pixels.
+    """
+
+    counts: NDArray[np.uint32]
+    offsets: Int
+    sizes: Int
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def take(self, rows: Int) -> Masks:
+        """The masks at `rows`, in that order."""
+        lengths = np.diff(self.offsets)[rows]
+        offsets = offsets_of(lengths)
+        source = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths) + np.arange(offsets[-1], dtype=np.int64)
+        return Masks(self.counts[source], offsets, np.ascontiguousarray(self.sizes[rows]))
+
+
+_Rows = TypeVar("_Rows", "GroundTruth", "Detections")
+
+
+@dataclass(frozen=True, slots=True)
+class GroundTruth:
+    """Annotated objects of I images and K categories, G objects in all.
+
+    Attributes
+    ----------
+    image_ids : (I,) int64 or str, ascending
+    category_ids : (K,) int64, ascending
+    category_names : K names
+    offsets : (I + 1,) int64
+        Image *i* owns the rows ``offsets[i]:offsets[i + 1]``.
+    category : (G,) int64
+        Index into `category_ids`.
+    area : (G,) float64
+        Object area in square pixels as annotated; the area ranges look at it.
+    crowd : (G,) bool
+        The row stands for a group: detections on it are neither right nor wrong.
+    ignore : (G,) bool
+        An explicit ``ignore`` mark of the file.
+    id_zero : (G,) bool
+        The annotation's id is 0, which pycocotools takes for "no match".
+    boxes : (G, 4) float64 or None
+        ``[x, y, width, height]`` in pixels.
+    masks : Masks or None
+    keypoints : (G, J, 3) float64 or None
+        ``x, y`` in pixels and visibility (0 not labelled, 1 labelled but hidden, 2 visible).
+    num_keypoints : (G,) int64 or None
+        Number of labelled keypoints as annotated; 0 makes the row ignored for keypoints.
+    """
+
+    image_ids: NDArray[Any]
+    category_ids: Int
+    category_names: tuple[str, ...]
+    offsets: Int
+    category: Int
+    area: Float
+    crowd: Bool
+    ignore: Bool
+    id_zero: Bool
+    boxes: Float | None = None
+    masks: Masks | None = None
+    keypoints: Float | None = None
+    num_keypoints: Int | None = None
+
+    def __len__(self) -> int:
+        return len(self.category)
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Scored objects of the I images of a `GroundTruth`, D objects in all.
+
+    Attributes
+    ----------
+    offsets : (I + 1,) int64
+        Image *i* owns the rows ``offsets[i]:offsets[i + 1]``.
+    category : (D,) int64
+        Index into the ground truth's `category_ids`.
+    score : (D,) float64
+        Confidence; only its order counts.
+    area : (D,) float64
+        In square pixels; a detection without a match is ignored where it lies outside of the area range.
+    boxes, masks, keypoints
+        As in `GroundTruth`; the visibility column of the keypoints is never read.
+    """
+
+    offsets: Int
+    category: Int
+    score: Float
+    area: Float
+    boxes: Float | None = None
+    masks: Masks | None = None
+    keypoints: Float | None = None
+
+    def __len__(self) -> int:
+        return len(self.category)
+
+
+PER_ROW = ("category", "area", "crowd", "ignore", "id_zero", "score", "boxes", "keypoints", "num_keypoints")
+"""The attributes of `GroundTruth` and `Detections` with one entry per row; `Masks` are taken by their own method."""
+
+
+def offsets_of(lengths: NDArray[Any]) -> Int:
+    """Where each of consecutive groups starts, and where the last one ends.
+
+    >>> offsets_of(np.array([2, 0, 3])).tolist()
+    [0, 2, 2, 5]
+    """
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def image_of_rows(offsets: Int) -> Int:
+    """The image index of every row of columns with these `offsets`."""
+    return np.repeat(np.arange(len(offsets) - 1, dtype=np.int64), np.diff(offsets))
+
+
+def take_rows(columns: _Rows, rows: Int, offsets: Int) -> _Rows:
+    """The columns at `rows`, which must be grouped by image as the new `offsets` say."""
+    changes: dict[str, Any] = {"offsets": offsets}
+    for name in PER_ROW:
+        value = getattr(columns, name, None)
+        if value is not None:
+            changes[name] = np.ascontiguousarray(value[rows])
+    if columns.masks is not None:
+        changes["masks"] = columns.masks.take(rows)
+    return replace(columns, **changes)
