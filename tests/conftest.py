@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numba
 import pytest
 from hypothesis import HealthCheck, settings
-
-JIT = not numba.config.DISABLE_JIT
-"""False when kernels run as plain Python: tests then take smaller inputs and fewer examples."""
+from mode import JIT
 
 settings.register_profile(
     "cvbench",
