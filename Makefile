@@ -1,0 +1,33 @@
+# make setup | run | test | bench, each by itself on a machine with Python 3.10 or later and make.
+
+MAKEFLAGS += --no-print-directory
+PYTHON ?= python3
+BIN := .venv/bin
+SAMPLE := .cache/sample
+
+.PHONY: setup run test bench
+
+setup: .venv/ready
+
+# PIP_CONSTRAINT pins the build tools of packages that come as source, too.
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e '.[board,models,plots,test]'
+	touch $@
+
+run: setup
+	$(BIN)/python scripts/make_sample.py $(SAMPLE)
+	$(BIN)/cvbench score coco.bbox $(SAMPLE)/gt.json $(SAMPLE)/pred.json
+
+# The compiled suite checks every index; the second one runs the same kernels as plain Python.
+test: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/.cache/numba-boundscheck $(BIN)/pytest
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest
+
+bench: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/pytest tests/bench
