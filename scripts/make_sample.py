@@ -2,9 +2,9 @@
 
     python scripts/make_sample.py FOLDER
 
-writes ``FOLDER/gt.json`` and ``FOLDER/pred.json``: 200 street-like images with objects of five categories and all sizes, a
-few crowds, and the detections of an imaginary model that misplaces boxes, misses small objects, confuses similar categories
-and invents some. Enough to see every figure of ``cvbench score coco.bbox`` and ``coco.segm`` at work.
+writes ``FOLDER/gt.json`` and ``FOLDER/pred.json``: 200 street-like images with objects of five categories and all
+sizes, a few crowds, and the detections of an imaginary model that misplaces boxes, misses small objects, confuses
+similar categories and invents some. Enough to see every figure of ``coco.bbox`` and ``coco.segm`` at work.
 """
 
 from __future__ import annotations
