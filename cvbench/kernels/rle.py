@@ -76,3 +76,69 @@ def rle_box(counts: Counts, offsets: Int, sizes: Int, boxes: Float, start: int, 
             boxes[n, 1] = top
             boxes[n, 2] = (right // height - left + 1) % WRAP
             boxes[n, 3] = (bottom - top + 1) % WRAP
+
+
+@kernel
+def rle_iou(
+    counts_a: Counts, a0: int, a1: int, counts_b: Counts, b0: int, b1: int, area_a: float, crowd: bool
+) -> float:
+    """Intersection over union of the masks ``counts_a[a0:a1]`` and ``counts_b[b0:b1]`` of one size.
+
+    0 without an intersection. Where `crowd` (which is the second mask's), the intersection is divided by `area_a`,
+    the area of the first mask, instead.
+    """
+    if a0 == a1 or b0 == b1:
+        return 0.0
+    left_a, left_b = np.int64(counts_a[a0]), np.int64(counts_b[b0])
+    a, b = a0 + 1, b0 + 1
+    in_a = in_b = False
+    both = either = np.int64(0)
+    while True:
+        step = min(left_a, left_b)
+        if in_a or in_b:
+            either += step
+            if in_a and in_b:
+                both += step
+        left_a -= step
+        left_b -= step
+        if left_a == 0:
+            if a == a1:
+                break
+            left_a, a, in_a = np.int64(counts_a[a]), a + 1, not in_a
+        if left_b == 0:
+            if b == b1:
+                break
+            left_b, b, in_b = np.int64(counts_b[b]), b + 1, not in_b
+        if left_a == 0 and left_b == 0:
+            break
+    if both == 0:
+        return 0.0
+    return both / (area_a if crowd else np.float64(either))
+
+
+@kernel
+def rle_iou_pairs(
+    counts_a: Counts,
+    offsets_a: Int,
+    areas_a: Int,
+    counts_b: Counts,
+    offsets_b: Int,
+    crowd_b: Bool,
+    pairs: Int,
+    iou: Float,
+    start: int,
+    stop: int,
+) -> None:
+    """`rle_iou` of the mask pairs ``pairs[start:stop]``, each the row of a first and the row of a second mask."""
+    for k in range(start, stop):
+        i, j = pairs[k]
+        iou[k] = rle_iou(
+            counts_a,
+            offsets_a[i],
+            offsets_a[i + 1],
+            counts_b,
+            offsets_b[j],
+            offsets_b[j + 1],
+            np.float64(areas_a[i]),
+            crowd_b[j],
+        )
