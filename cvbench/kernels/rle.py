@@ -142,3 +142,50 @@ def rle_iou_pairs(
             np.float64(areas_a[i]),
             crowd_b[j],
         )
+
+
+@kernel
+def rle_merge_pair(
+    counts_a: Counts, a0: int, a1: int, counts_b: Counts, b0: int, b1: int, intersect: bool, out: Counts, at: int
+) -> int:
+    """Write the union or intersection of two masks to ``out[at:]`` and return where it ends.
+
+    It has at most as many runs as both masks together.
+    """
+    if a0 == a1 or b0 == b1:
+        return at
+    left_a, left_b = np.int64(counts_a[a0]), np.int64(counts_b[b0])
+    a, b = a0 + 1, b0 + 1
+    in_a = in_b = inside = False
+    length = np.int64(0)
+    while True:
+        step = min(left_a, left_b)
+        length += step
+        left_a -= step
+        left_b -= step
+        if left_a == 0:
+            if a == a1:
+                break
+            left_a, a, in_a = np.int64(counts_a[a]), a + 1, not in_a
+        if left_b == 0:
+            if b == b1:
+                break
+            left_b, b, in_b = np.int64(counts_b[b]), b + 1, not in_b
+        if left_a == 0 and left_b == 0:
+            break
+        if inside != ((in_a and in_b) if intersect else (in_a or in_b)):
+            out[at] = length
+            at, length, inside = at + 1, np.int64(0), not inside
+    out[at] = length
+    return at + 1
+
+
+@kernel
+def decode_pixels(counts: Counts, offsets: Int, pixels: Bytes) -> None:
+    """Set the foreground to 1 in `pixels` (N, width * height), which is zero before and runs down the columns."""
+    for n in range(len(offsets) - 1):
+        end = np.int64(0)
+        for k in range(offsets[n], offsets[n + 1] - 1, 2):
+            begin = end + np.int64(counts[k])
+            end = begin + np.int64(counts[k + 1])
+            pixels[n, begin:end] = 1
