@@ -253,3 +253,98 @@ def encode_strings(counts: Counts, offsets: Int, codes: Bytes, ends: Int) -> Non
             codes[p] = (value & 31) + 48
             p += 1
         ends[n] = p
+
+
+@kernel
+def fine(coordinate: float) -> int:
+    """The point of the fine grid next to a coordinate in pixels, truncated toward zero as C does."""
+    return np.int64(SCALE * coordinate + 0.5)
+
+
+@kernel
+def edge_row(x0: int, y0: int, x1: int, y1: int, seam: int) -> int:
+    """Row of the fine grid at which an edge between two of its points steps from column `seam` to the next or back.
+
+    The reference draws the edge with one point per step along its longer side, from its left or top end whatever its
+    direction, and takes the upper one of the two points on both sides of the seam. Only these two are computed here.
+    """
+    dx, dy = abs(x1 - x0), abs(y1 - y0)
+    if dx >= dy:
+        if x0 > x1:
+            x0, y0, x1, y1 = x1, y1, x0, y0
+        slope = (y1 - y0) / dx
+        t = seam - x0
+        return min(np.int64(y0 + slope * t + 0.5), np.int64(y0 + slope * (t + 1) + 0.5))
+    if y0 > y1:
+        x0, y0, x1, y1 = x1, y1, x0, y0
+    slope = (x1 - x0) / dy
+    rising = slope > 0.0
+    t = np.int64((seam + 0.5 - x0) / slope)  # a guess: which step crosses is up to the rounding of each point
+    while t > 1 and (x0 + slope * (t - 1) + 0.5 >= seam + 1) == rising:
+        t -= 1
+    while t < 1 or (x0 + slope * t + 0.5 >= seam + 1) != rising:
+        t += 1
+    return y0 + t - 1
+
+
+@kernel
+def polygon_crossings(xy: Float, parts: Int, masks: Int, sizes: Int, keys: Int, start: int, stop: int) -> int:
+    """Where the outlines of the masks ``start:stop`` change a pixel column from outside to inside or back.
+
+    Part *p* is the polygon with the points ``xy[2 * parts[p]:2 * parts[p + 1]]``, mask *n* the parts
+    ``masks[n]:masks[n + 1]``. A key holds the part in its upper and the position in the runs of the mask in its lower
+    32 bits. Keys come in no order. Returns their number; with `keys` of length 0 it only counts.
+    """
+    total = 0
+    for n in range(start, stop):
+        height, width = sizes[n]
+        for part in range(masks[n], masks[n + 1]):
+            x0 = y0 = np.int64(0)
+            if parts[part] < parts[part + 1]:
+                x0, y0 = fine(xy[2 * parts[part + 1] - 2]), fine(xy[2 * parts[part + 1] - 1])
+            for point in range(parts[part], parts[part + 1]):
+                x1, y1 = fine(xy[2 * point]), fine(xy[2 * point + 1])
+                # a seam lies in the middle of every pixel column c, right of the fine column 5 c + 2
+                first = max((min(x0, x1) + 2) // SCALE, 0)
+                last = min((max(x0, x1) - 3) // SCALE, width - 1)
+                if len(keys) > 0:
+                    for c in range(first, last + 1):
+                        row = (edge_row(x0, y0, x1, y1, SCALE * c + 2) + 2) // SCALE
+                        keys[total + c - first] = (part << 32) | (c * height + min(max(row, 0), height))
+                total += max(last + 1 - first, 0)
+                x0, y0 = x1, y1
+    return total
+
+
+@kernel
+def polygon_runs(keys: Int, masks: Int, sizes: Int, counts: Counts, lengths: Int, start: int, stop: int) -> int:
+    """Runs of the masks ``start:stop``, each the union of its parts, from their sorted `polygon_crossings`.
+
+    Returns the end of the runs in `counts`, which also needs room behind them: twice the number of crossings and
+    parts will do.
+    """
+    at = k = 0
+    for n in range(start, stop):
+        pixels = sizes[n, 0] * sizes[n, 1]
+        end = at
+        for part in range(masks[n], masks[n + 1]):
+            begin, last = end, np.int64(0)
+            while k < len(keys) and keys[k] >> 32 == part:
+                if k + 1 < len(keys) and keys[k] == keys[k + 1]:  # out and in again at the same pixel
+                    k += 2
+                    continue
+                position = keys[k] & 0xFFFFFFFF
+                k += 1
+                if position < pixels:
+                    counts[end] = position - last
+                    end, last = end + 1, position
+            counts[end] = pixels - last
+            end += 1
+            if begin > at:
+                union = rle_merge_pair(counts, at, begin, counts, begin, end, False, counts, end)
+                for i in range(union - end):
+                    counts[at + i] = counts[end + i]
+                end = at + union - end
+        lengths[n] = end - at
+        at = end
+    return at
