@@ -348,3 +348,91 @@ def polygon_runs(keys: Int, masks: Int, sizes: Int, counts: Counts, lengths: Int
         lengths[n] = end - at
         at = end
     return at
+
+
+@kernel
+def push_run(counts: Counts, first: int, at: int, gap: int, length: int) -> int:
+    """Append `gap` background and `length` foreground pixels to the runs ``counts[first:at]``; where they end now."""
+    if gap == 0 and at > first:
+        counts[at - 1] += length
+        return at
+    counts[at] = gap
+    counts[at + 1] = length
+    return at + 2
+
+
+@kernel
+def boundary_runs(
+    counts: Counts, offsets: Int, sizes: Int, boxes: Int, reach: Int, out: Counts, lengths: Int, start: int, stop: int
+) -> int:
+    """Runs of the boundaries of the masks ``start:stop``: foreground within ``reach[n]`` of background or the outside.
+
+    Returns the end of the runs in `out`, or -1 if they do not fit.
+
+    One sweep over the columns of the box of a mask. `streaks` holds for each row how many columns, up to the leading
+    one, have foreground in all rows within reach; a pixel is inside when the streak of its row, `reach` columns
+    further on, covers the whole neighbourhood. So a mask costs time by the area of its box, whatever the reach.
+    """
+    at = 0
+    streaks = np.zeros(1, np.int64)
+    for n in range(start, stop):
+        height, pixels = sizes[n, 0], sizes[n, 0] * sizes[n, 1]
+        x0, y0, box_width, box_height = boxes[n]
+        d = reach[n]
+        if box_height > len(streaks):
+            streaks = np.zeros(box_height, np.int64)
+        streaks[:box_height] = 0
+        first, written = at, np.int64(0)
+        lead, lead_begin = offsets[n] + 1, np.int64(0)  # foreground run and its first pixel, for the leading column
+        lag, lag_begin = lead, lead_begin  # and for the column that is written
+        if offsets[n + 1] - offsets[n] > 1:
+            lead_begin = lag_begin = np.int64(counts[offsets[n]])
+        for x in range(x0 - d, x0 + box_width):
+            if x + d < x0 + box_width:
+                column = (x + d) * height
+                row = y0
+                while lead < offsets[n + 1] and lead_begin < column + height:
+                    lead_end = lead_begin + np.int64(counts[lead])
+                    inner = max(lead_begin - column, 0) + d
+                    outer = min(lead_end - column, height) - d
+                    if inner < outer:
+                        streaks[row - y0 : inner - y0] = 0
+                        streaks[inner - y0 : outer - y0] += 1
+                        row = outer
+                    if lead_end > column + height:
+                        break
+                    lead_begin = lead_end + (np.int64(counts[lead + 1]) if lead + 1 < offsets[n + 1] else 0)
+                    lead += 2
+                streaks[row - y0 : box_height] = 0
+            if x < x0:
+                continue
+            if at + height + 3 > len(out):
+                return -1
+            column = x * height
+            while lag < offsets[n + 1] and lag_begin < column + height:
+                lag_end = lag_begin + np.int64(counts[lag])
+                begin, end = max(lag_begin - column, 0), min(lag_end - column, height)
+                row = begin
+                while row < end:
+                    inner = row
+                    if x + d < x0 + box_width:
+                        while row < end and streaks[row - y0] <= 2 * d:
+                            row += 1
+                    else:
+                        row = end
+                    if row > inner:
+                        at = push_run(out, first, at, column + inner - written, row - inner)
+                        written = column + row
+                    while row < end and streaks[row - y0] > 2 * d:
+                        row += 1
+                if lag_end > column + height:
+                    break
+                lag_begin = lag_end + (np.int64(counts[lag + 1]) if lag + 1 < offsets[n + 1] else 0)
+                lag += 2
+        if written < pixels:
+            if at + 1 > len(out):
+                return -1
+            out[at] = pixels - written
+            at += 1
+        lengths[n] = at - first
+    return at
