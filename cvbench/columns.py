@@ -1,11 +1,11 @@
 """Columns: what every reader produces and every metric consumes.
 
-Frozen dataclasses of contiguous arrays. Rows are grouped by image, images ascend by id, and rows keep the order in which
-they were read within an image, because ties between equal scores are broken by it. Image *i* owns the rows
+Frozen dataclasses of contiguous arrays. Rows are grouped by image, images ascend by id, and rows keep the order in
+which they were read within an image, because ties between equal scores are broken by it. Image *i* owns the rows
 ``slice(offsets[i], offsets[i + 1])``. Ids become dense indices once, in `cvbench.io`; strings and dicts stop there.
 
-Coordinates, areas and scores are float64, indices int64, flags bool, run lengths uint32. Boxes stay ``[x, y, width, height]``
-as read: a conversion to corners and back changes an IoU in its last bits and flips threshold decisions.
+Coordinates, areas and scores are float64, indices int64, flags bool, run lengths uint32. Boxes stay ``[x, y, width,
+height]`` as read: a conversion to corners and back changes an IoU in its last bits and flips threshold decisions.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Compiled kernels: arrays in, arrays out.
 
-No I/O, no validation, no state: whoever calls a kernel has checked its arguments. This module is the one place that knows
-the flags of the compiler and the pool of threads.
+No I/O, no validation, no state: whoever calls a kernel has checked its arguments. This module is the one place that
+knows the flags of the compiler and the pool of threads.
 
-A kernel that works on many items takes a range ``[start, stop)`` of them and releases the interpreter lock, and `map_ranges`
-spreads ranges over threads. (Numba's own ``prange`` multiplies the time to compile and clashes with torch's threads.)
+A kernel that works on many items takes a range ``[start, stop)`` of them and releases the interpreter lock, and
+`map_ranges` spreads ranges over threads. (Numba's own ``prange`` multiplies the time to compile and clashes with
+torch's threads.)
 """
 
 from __future__ import annotations
@@ -12,9 +13,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+Index = NDArray[np.int32]
+Int = NDArray[np.int64]
+Bool = NDArray[np.bool_]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -25,8 +33,7 @@ def kernel(function: F) -> F:
     Division by zero gives inf or NaN as in NumPy. Never ``fastmath``: it reorders sums and fuses multiplications with
     additions, and the figures of a reference evaluator are equal to the last bit or they are not equal.
     """
-    compiled: F = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
-    return compiled
+    return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
 
 
 def available_threads() -> int:
