@@ -1,0 +1,214 @@
+"""How much two objects overlap: boxes (IoU, GIoU, DIoU, CIoU), masks and keypoints (OKS), pair by pair.
+
+Kernels named ``..._rows`` fill the pairs of a range of rows (detections) with the ground truths of the same image and
+category; the others fill a whole matrix.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbench.kernels import Bool, Float, Int, kernel
+from cvbench.kernels.rle import rle_iou
+
+EPSILON = 2.0**-52
+"""The spacing of float64 at 1, by which OKS keeps a ground truth of area 0 from dividing by zero."""
+
+
+@kernel
+def lesser(a: float, b: float) -> float:
+    """The smaller of two numbers, or the one that is a number (C's ``fmin``)."""
+    return a if a < b or b != b else b
+
+
+@kernel
+def greater(a: float, b: float) -> float:
+    """The larger of two numbers, or the one that is a number (C's ``fmax``)."""
+    return a if a > b or b != b else b
+
+
+@kernel
+def xywh_iou(a: Float, i: int, b: Float, j: int, crowd: bool) -> float:
+    """IoU of the boxes ``a[i]`` and ``b[j]``; of their intersection with ``a[i]`` alone where `crowd`."""
+    w = lesser(a[i, 2] + a[i, 0], b[j, 2] + b[j, 0]) - greater(a[i, 0], b[j, 0])
+    if w <= 0:
+        return 0.0
+    h = lesser(a[i, 3] + a[i, 1], b[j, 3] + b[j, 1]) - greater(a[i, 1], b[j, 1])
+    if h <= 0:
+        return 0.0
+    shared = w * h
+    area = a[i, 2] * a[i, 3]
+    iou: float = shared / (area if crowd else area + b[j, 2] * b[j, 3] - shared)
+    return iou
+
+
+@kernel
+def box_iou_pairs(a: Float, b: Float, crowd: Bool, out: Float) -> None:
+    """out (N, M): IoU of every box of `a` (N, 4) with every box of `b` (M, 4), all xywh."""
+    for i in range(len(a)):
+        for j in range(len(b)):
+            out[i, j] = xywh_iou(a, i, b, j, crowd[j])
+
+
+@kernel
+def box_iou_rows(
+    start: int, stop: int, boxes: Float, first_gt: Int, gt_boxes: Float, crowd: Bool, pairs: Int, out: Float
+) -> None:
+    """IoU of the rows `start` to `stop` with the ground truths of their cell."""
+    for row in range(start, stop):
+        for p in range(pairs[row], pairs[row + 1]):
+            g = first_gt[row] + p - pairs[row]
+            out[p] = xywh_iou(boxes, row, gt_boxes, g, crowd[g])
+
+
+@kernel
+def corner_iou_pairs(a: Float, b: Float, penalty: int, out: Float) -> None:
+    """out (N, M): IoU of corner boxes ``x1, y1, x2, y2`` less a penalty: 0 none, 1 GIoU, 2 DIoU, 3 CIoU."""
+    for i in range(len(a)):
+        for j in range(len(b)):
+            width = max(min(a[i, 2], b[j, 2]) - max(a[i, 0], b[j, 0]), 0.0)
+            height = max(min(a[i, 3], b[j, 3]) - max(a[i, 1], b[j, 1]), 0.0)
+            aw, ah = a[i, 2] - a[i, 0], a[i, 3] - a[i, 1]
+            bw, bh = b[j, 2] - b[j, 0], b[j, 3] - b[j, 1]
+            union = aw * ah + bw * bh - width * height
+            iou = width * height / union if union > 0 else 0.0
+            hull_w = max(a[i, 2], b[j, 2]) - min(a[i, 0], b[j, 0])
+            hull_h = max(a[i, 3], b[j, 3]) - min(a[i, 1], b[j, 1])
+            loss = 0.0
+            if penalty == 1 and hull_w * hull_h > 0:
+                loss = (hull_w * hull_h - union) / (hull_w * hull_h)
+            if penalty >= 2 and hull_w * hull_w + hull_h * hull_h > 0:
+                dx = (a[i, 0] + a[i, 2] - b[j, 0] - b[j, 2]) / 2
+                dy = (a[i, 1] + a[i, 3] - b[j, 1] - b[j, 3]) / 2
+                loss = (dx * dx + dy * dy) / (hull_w * hull_w + hull_h * hull_h)
+            if penalty == 3:
+                v = 4 / math.pi**2 * (math.atan2(bw, bh) - math.atan2(aw, ah)) ** 2
+                if v > 0:
+                    loss += v * v / (1 - iou + v)
+            out[i, j] = iou - loss
+
+
+@kernel
+def mask_iou_rows(
+    start: int,
+    stop: int,
+    counts: NDArray[np.uint32],
+    runs: Int,
+    extents: Float,
+    areas: Float,
+    rows: Int,
+    first_gt: Int,
+    gt_counts: NDArray[np.uint32],
+    gt_runs: Int,
+    gt_extents: Float,
+    crowd: Bool,
+    pairs: Int,
+    out: Float,
+) -> None:
+    """Mask IoU of the rows `start` to `stop` with the ground truths of their cell.
+
+    Row *r* is the mask ``rows[r]`` of (`counts`, `runs`); ground truths stand in their cell's order. Runs are compared
+    only where the masks' `extents` (bounding boxes, xywh) overlap.
+    """
+    for row in range(start, stop):
+        d = rows[row]
+        for p in range(pairs[row], pairs[row + 1]):
+            g = first_gt[row] + p - pairs[row]
+            out[p] = 0.0
+            if xywh_iou(extents, d, gt_extents, g, crowd[g]) > 0:
+                out[p] = rle_iou(
+                    counts, runs[d], runs[d + 1], gt_counts, gt_runs[g], gt_runs[g + 1], areas[d], crowd[g]
+                )
+
+
+@kernel
+def oks_exponents_rows(
+    start: int,
+    stop: int,
+    keypoints: Float,
+    first_gt: Int,
+    gt_keypoints: Float,
+    gt_boxes: Float,
+    gt_area: Float,
+    variances: Float,
+    pairs: Int,
+    out: Float,
+) -> None:
+    """What OKS takes the exponential of, ``(pairs, J)``; row *p* of `out` is pair ``pairs[start] + p``.
+
+    The labelled joints' terms stand first in each row. Of a ground truth without labelled joints, all joints count,
+    each with its distance to the box three times as wide and high around the same centre.
+    """
+    for row in range(start, stop):
+        for p in range(pairs[row], pairs[row + 1]):
+            g = first_gt[row] + p - pairs[row]
+            scale = gt_area[g] + EPSILON
+            labelled = False
+            for j in range(len(variances)):
+                labelled |= gt_keypoints[g, j, 2] > 0
+            n = 0
+            for j in range(len(variances)):
+                x, y = keypoints[row, j, 0], keypoints[row, j, 1]
+                if labelled:
+                    if not gt_keypoints[g, j, 2] > 0:
+                        continue
+                    dx, dy = x - gt_keypoints[g, j, 0], y - gt_keypoints[g, j, 1]
+                else:
+                    left, top = gt_boxes[g, 0] - gt_boxes[g, 2], gt_boxes[g, 1] - gt_boxes[g, 3]
+                    right, bottom = gt_boxes[g, 0] + gt_boxes[g, 2] * 2, gt_boxes[g, 1] + gt_boxes[g, 3] * 2
+                    dx = max(0.0, left - x) + max(0.0, x - right)
+                    dy = max(0.0, top - y) + max(0.0, y - bottom)
+                out[p - pairs[start], n] = -((dx * dx + dy * dy) / variances[j] / scale / 2)
+                n += 1
+
+
+@kernel
+def pairwise_sum(values: Float, start: int, n: int) -> float:
+    """Sum of ``values[start:start + n]`` in the order in which NumPy adds a contiguous array."""
+    total: float = 0.0
+    if n < 8:
+        for i in range(start, start + n):
+            total += values[i]
+        return total
+    if n <= 128:
+        r0, r1, r2, r3 = values[start], values[start + 1], values[start + 2], values[start + 3]
+        r4, r5, r6, r7 = values[start + 4], values[start + 5], values[start + 6], values[start + 7]
+        i = 8
+        while i < n - n % 8:
+            r0 += values[start + i]
+            r1 += values[start + i + 1]
+            r2 += values[start + i + 2]
+            r3 += values[start + i + 3]
+            r4 += values[start + i + 4]
+            r5 += values[start + i + 5]
+            r6 += values[start + i + 6]
+            r7 += values[start + i + 7]
+            i += 8
+        total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
+        while i < n:
+            total += values[start + i]
+            i += 1
+        return total
+    half = n // 2
+    half -= half % 8
+    total += pairwise_sum(values, start, half) + pairwise_sum(values, start + half, n - half)
+    return total
+
+
+@kernel
+def oks_means_rows(
+    start: int, stop: int, first_gt: Int, gt_keypoints: Float, pairs: Int, terms: Float, out: Float
+) -> None:
+    """OKS of the rows' pairs from the exponentials of `oks_exponents_rows`."""
+    for row in range(start, stop):
+        for p in range(pairs[row], pairs[row + 1]):
+            g = first_gt[row] + p - pairs[row]
+            n = 0
+            for j in range(gt_keypoints.shape[1]):
+                n += gt_keypoints[g, j, 2] > 0
+            if n == 0:
+                n = gt_keypoints.shape[1]
+            out[p] = pairwise_sum(terms[p - pairs[start]], 0, n) / n
