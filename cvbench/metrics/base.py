@@ -1,0 +1,167 @@
+"""What all metrics share: counts that add, and a class that collects them.
+
+Every score is ``summarize(count(gt, pred))``. A `State` holds what `count` found, in a form in which two halves of a
+data set are merged by adding integers and joining rows, so merging is exact and its order cannot matter. A `Metric`
+wraps a state for loops that see one image at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass, fields, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbench.columns import Int
+from cvbench.errors import InputError, MismatchError
+
+S = TypeVar("S", bound="State")
+
+
+ROWS = {"merge": "rows"}
+"""Metadata of a field of a `State` with one entry per row; merging joins them."""
+
+IMAGE_ROWS = {"merge": "image"}
+"""Of a field that holds, for each row, the index of its image; merging joins and shifts them."""
+
+TABLE = {"merge": "table"}
+"""Of a field that rows point into; `State.align` makes it the same in all states before they merge."""
+
+COUNTS = {"merge": "counts"}
+"""Of a field with named integers; merging adds them."""
+
+CONSTANT = {"merge": "constant"}
+"""Of a field that must be equal in all states for them to merge."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Counts of a set of images; subclasses add fields and say in their metadata how they merge.
+
+    Attributes
+    ----------
+    image_ids : (I,) int64 or str
+        In any order. Ids that the caller gave are unique; running numbers need not be, see `digests`.
+    digests : (I,) int64
+        0 for an id that the caller gave. Otherwise the id is only a running number, which an image of another shard may
+        bear too, and the digest of the image's content tells the two apart, so that their order does not hang on who
+        merges whom.
+    """
+
+    image_ids: NDArray[Any]
+    digests: Int
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def image_order(self) -> Int:
+        """(I,) the place of each image when images are sorted by id, then digest."""
+        place = np.empty(len(self), np.int64)
+        place[np.lexsort((self.digests, self.image_ids))] = np.arange(len(self))
+        return place
+
+    def __add__(self: S, other: S) -> S:
+        """Both together. Exact: the order of additions never changes a figure that is computed from the sum.
+
+        Raises
+        ------
+        MismatchError
+            If the states were counted by other rules, or both hold the same image.
+        """
+        return merge([self, other])
+
+    def align(self: S, others: list[S]) -> list[S]:
+        """Bring states to common index tables before their rows are joined; subclasses with such tables override it."""
+        return [self, *others]
+
+
+def merge(states: Iterable[S]) -> S:
+    """The sum of one or more states; joining many at once costs one copy."""
+    parts = list(states)
+    if not parts:
+        raise InputError("there is nothing to merge; expected at least one state")
+    if len(parts) == 1:
+        return parts[0]
+    parts = parts[0].align(parts[1:])
+    if len({type(part) for part in parts}) > 1:
+        raise MismatchError("states of different metrics do not add")
+    shifts = np.cumsum([0, *(len(part) for part in parts)])
+    changes = {f.name: _merged(f, [getattr(part, f.name) for part in parts], shifts) for f in fields(parts[0])}
+    kinds = {part.image_ids.dtype.kind for part in parts if len(part)}
+    if len(kinds) > 1:
+        raise MismatchError("one state has integer image ids and another has strings; ids must be of one kind")
+    whole = replace(parts[0], **changes)
+    refuse_repeats(whole)
+    return whole
+
+
+def _merged(f: Field[Any], values: list[Any], shifts: Int) -> Any:
+    kind = f.metadata.get("merge", "rows")
+    if kind == "rows":
+        filled = [value for value in values if len(value)]
+        return np.concatenate(filled) if filled else values[0]
+    if kind == "image":
+        return np.concatenate([value + value.dtype.type(shift) for value, shift in zip(values, shifts, strict=False)])
+    if kind == "counts":
+        names = dict.fromkeys(name for value in values for name in value)
+        return {name: sum(value.get(name, 0) for value in values) for name in names}
+    for value in values[1:] if kind == "constant" else ():
+        if value != values[0]:
+            raise MismatchError(f"{f.name} differs: {values[0]} and {value}; figures under different rules do not add")
+    return values[0]
+
+
+def refuse_repeats(state: State) -> None:
+    """Refuse a state in which an id that the caller gave stands for two images."""
+    given = state.image_ids[state.digests == 0]
+    ids, times = np.unique(given, return_counts=True)
+    if len(ids) < len(given):
+        repeated = ids[times > 1]
+        names = ", ".join(str(value) for value in repeated[:5])
+        raise MismatchError(
+            f"{len(repeated)} image ids occur more than once ({names}{', …' if len(repeated) > 5 else ''}); "
+            "an image may be counted only once, so drop the copies that a padding sampler adds"
+        )
+
+
+def digest(arrays: Iterable[NDArray[Any]]) -> int:
+    """A number other than 0 that tells images apart by their content."""
+    content = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        content.update(repr((array.dtype.str, array.shape)).encode())
+        content.update(np.ascontiguousarray(array).data)
+    return int.from_bytes(content.digest(), "little") >> 1 or 1
+
+
+def image_weights(state: State, weights: NDArray[Any] | Mapping[Any, int] | None) -> Int:
+    """Check and complete weights: how many times each image of `state` counts.
+
+    Parameters
+    ----------
+    weights
+        None: once each. An array (I,) of integers ≥ 0 along ``state.image_ids``. Or a mapping from image id to weight,
+        where images that it does not name weigh 0.
+
+    Raises
+    ------
+    InputError
+        If the weights are not integers, negative, of another length, or name an unknown image.
+    """
+    if weights is None:
+        return np.ones(len(state), np.int64)
+    if isinstance(weights, Mapping):
+        unknown = set(weights) - set(state.image_ids.tolist())
+        if unknown:
+            raise InputError(f"weights name image {next(iter(unknown))!r}, which was not counted")
+        weights = np.array([weights.get(image, 0) for image in state.image_ids.tolist()])
+    weights = np.asarray(weights)
+    if weights.shape != (len(state),):
+        raise InputError(f"weights have shape {weights.shape}; expected ({len(state)},), one per image")
+    if not (np.issubdtype(weights.dtype, np.integer) or weights.dtype == np.bool_ or weights.size == 0):
+        raise InputError(f"weights are {weights.dtype}; expected integers: how many times each image counts")
+    if (weights < 0).any():
+        raise InputError(f"weight {weights.min()} < 0; an image counts 0 times or more")
+    return weights.astype(np.int64)
