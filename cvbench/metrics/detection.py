@@ -1,0 +1,700 @@
+"""Average precision of detections: boxes, masks, mask boundaries and keypoints, as COCO counts.
+
+A detection is right when its similarity with a ground truth of its image and category reaches a threshold, and each
+ground truth can be found once. Sorted by score, detections then give precision and recall; average precision is the
+mean of the precision over recall points.
+
+Conventions
+-----------
+Boxes are ``[x, y, width, height]`` in pixels, areas are in square pixels, scores are only compared. Figures are
+fractions. AP is a mean over IoU thresholds, recall points and those categories that have ground truth; AR is the
+highest recall at a cap on detections per image and category, averaged over thresholds and categories.
+
+Undefined: where no ground truth counts (none at all, none of an area range, none of a category) a figure is NaN.
+
+Reference: Lin et al., *Microsoft COCO: Common Objects in Context*, ECCV 2014; pycocotools 2.0.11 to the last bit, and
+for ``boundary`` Cheng et al., *Boundary IoU*, CVPR 2021, with the authors' boundary-iou-api.
+
+Named deviations: a ground truth with id 0 can be matched (``id_zero="unmatched"`` takes it as pycocotools does); AP is taken at the largest cap where
+pycocotools insists on 100 (20 for keypoints) and prints −1 without it; class-agnostic keypoints are matched where
+pycocotools scores 0.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbench.columns import Detections, Float, GroundTruth, Int, Masks, image_of_rows, offsets_of
+from cvbench.errors import InputError
+from cvbench.kernels import Index, available_threads, map_ranges
+from cvbench.kernels.curves import Curves, Rows, category_curves, count_positives
+from cvbench.kernels.matching import CROWD, MAX_AREAS, UNMATCHABLE, WORD, join_rows, match_rows, rank_rows
+from cvbench.kernels.ordering import group_rows, sort_groups
+from cvbench.kernels.similarity import box_iou_rows, mask_iou_rows, oks_exponents_rows, oks_means_rows
+from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State, image_weights
+from cvbench.metrics.masks import mask_boundary, rle_area, rle_boxes
+
+IouType = Literal["bbox", "segm", "boundary", "keypoints"]
+Progress = Callable[[str, int, int], object]
+
+VERSION = 1
+"""Raised with every change that can change a score; part of every signature."""
+
+_SIGMA_TENTHS = (0.26, 0.25, 0.25, 0.35, 0.35, 0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89)
+COCO_SIGMAS = tuple(tenths / 10.0 for tenths in _SIGMA_TENTHS)
+"""Spread of the annotators' clicks on COCO's 17 joints, as a fraction of the object's scale: nose, eyes, ears, …,
+ankles.
+"""
+
+AREAS = (
+    ("all", 0.0, 1e10),
+    ("small", 0.0, 32.0**2),
+    ("medium", 32.0**2, 96.0**2),
+    ("large", 96.0**2, 1e10),
+)
+"""COCO's area ranges in square pixels, closed at both ends: an object of 1,024 is small *and* medium."""
+
+ROWS_PER_TASK = 4096
+"""Rows of one task of the thread pool: long enough to hide its start, short enough to spread well."""
+
+
+@dataclass(frozen=True)
+class DetectionParams:
+    """The rules of detection AP; everything here can change a score, and everything here is in the signature.
+
+    Attributes
+    ----------
+    iou_type
+        What is compared: ``bbox``, ``segm``, ``boundary`` or ``keypoints``.
+    iou_thresholds
+        Similarities from which on a match counts.
+    recall_thresholds
+        Rising recalls at which precision is read.
+    areas
+        ``(label, low, high)`` in square pixels, both ends included; the first is the one of AP and AR.
+    max_dets
+        Rising caps on detections per image and category; AP is taken at the last.
+    class_agnostic
+        Match regardless of category.
+    id_zero
+        ``match``, or ``unmatched`` as in pycocotools: a match with a ground truth of id 0 is taken for none.
+    explicit_ignore
+        Honour an ``ignore`` mark in the ground truth, as boundary-iou-api does; pycocotools overwrites it.
+    sigmas
+        Per-joint spreads of OKS.
+    dilation_ratio
+        Width of the boundary band as a fraction of the image diagonal.
+    """
+
+    iou_type: IouType = "bbox"
+    iou_thresholds: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).tolist())
+    recall_thresholds: tuple[float, ...] = tuple(np.linspace(0.0, 1.0, 101).tolist())
+    areas: tuple[tuple[str, float, float], ...] = AREAS
+    max_dets: tuple[int, ...] = (1, 10, 100)
+    class_agnostic: bool = False
+    id_zero: Literal["match", "unmatched"] = "match"
+    explicit_ignore: bool = False
+    sigmas: tuple[float, ...] = COCO_SIGMAS
+    dilation_ratio: float = 0.02
+
+    @classmethod
+    def of(cls, iou_type: IouType, **changes: Any) -> DetectionParams:
+        """The official rules for `iou_type`, with `changes`."""
+        official: dict[str, Any] = {"iou_type": iou_type}
+        if iou_type == "keypoints":
+            official |= {"areas": (AREAS[0], *AREAS[2:]), "max_dets": (20,)}
+        if iou_type == "boundary":
+            official |= {"explicit_ignore": True}
+        return cls(**(official | changes))
+
+    def __post_init__(self) -> None:
+        areas = tuple((str(label), float(low), float(high)) for label, low, high in self.areas)
+        object.__setattr__(self, "areas", areas)
+        for name in ("iou_thresholds", "recall_thresholds", "max_dets", "sigmas"):
+            object.__setattr__(self, name, tuple(np.asarray(getattr(self, name)).tolist()))
+        self._check_choices()
+        self._check_numbers()
+
+    def _check_choices(self) -> None:
+        for name, choices in (
+            ("iou_type", ("bbox", "segm", "boundary", "keypoints")),
+            ("id_zero", ("match", "unmatched")),
+        ):
+            if getattr(self, name) not in choices:
+                raise InputError(f"{name} {getattr(self, name)!r} is unknown; expected one of {', '.join(choices)}")
+        if len(self.areas) > MAX_AREAS:
+            raise InputError(f"there are {len(self.areas)} area ranges; expected {MAX_AREAS} or fewer")
+
+    def _check_numbers(self) -> None:
+        for name in ("iou_thresholds", "recall_thresholds", "areas", "max_dets", "sigmas"):
+            if not getattr(self, name):
+                raise InputError(f"{name} is empty; expected at least one value")
+        for name in ("iou_thresholds", "recall_thresholds", "sigmas"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise InputError(f"{name} {getattr(self, name)} are not all finite numbers")
+        for name in ("recall_thresholds", "max_dets"):
+            if list(getattr(self, name)) != sorted(getattr(self, name)):
+                raise InputError(f"{name} {getattr(self, name)} do not rise; sort them")
+        if np.asarray(self.max_dets).dtype.kind != "i" or self.max_dets[0] < 1:
+            raise InputError(f"max_dets {self.max_dets} are not all integers of 1 or more")
+        for label, low, high in self.areas:
+            if not low <= high:
+                raise InputError(f"area range {label} goes from {low} to {high}; expected low <= high")
+        for name, smallest in (("sigmas", min(self.sigmas)), ("dilation_ratio", self.dilation_ratio)):
+            if not smallest > 0:
+                raise InputError(f"{name}: {smallest} is not above 0")
+
+    @property
+    def area_words(self) -> Int:
+        """(A, W) the bits of all thresholds of an area range, see `cvbench.kernels.matching`."""
+        cells = len(self.areas) * len(self.iou_thresholds)
+        words = np.zeros((len(self.areas), -(-cells // WORD)), np.int64)
+        for cell in range(cells):
+            words[cell // len(self.iou_thresholds), cell // WORD] |= 1 << (cell % WORD)
+        return words
+
+
+@dataclass(frozen=True)
+class DetectionState(State):
+    """What matching found: one row per detection within the largest cap, and one per ground truth.
+
+    Attributes
+    ----------
+    category_ids : (K,) int64, ascending
+    image, category, rank : (N,) int32
+        Index of the image and of the category, position by score among the detections of both.
+    score : (N,) float64
+    true, ignored : (N, W) int64
+        Bits over (area range, threshold): matched to a ground truth that counts; neither right nor wrong.
+    gt_image, gt_category : (G,) int32
+    gt_counted : (G,) int64
+        Bit *a* is set where the ground truth counts in area range *a*.
+    counts
+        Images, ground truths, detections and what became of them.
+    params
+        The rules.
+    """
+
+    category_ids: Int = field(metadata=TABLE)
+    image: Index = field(metadata=IMAGE_ROWS)
+    category: Index = field(metadata=ROWS)
+    rank: Index = field(metadata=ROWS)
+    score: Float = field(metadata=ROWS)
+    true: Int = field(metadata=ROWS)
+    ignored: Int = field(metadata=ROWS)
+    gt_image: Index = field(metadata=IMAGE_ROWS)
+    gt_category: Index = field(metadata=ROWS)
+    gt_counted: Int = field(metadata=ROWS)
+    counts: dict[str, int] = field(metadata=COUNTS)
+    params: DetectionParams = field(metadata=CONSTANT)
+
+    def align(self, others: list[DetectionState]) -> list[DetectionState]:
+        """Let all states' categories be indices into the union of their category ids."""
+        parts = [self, *others]
+        if all(np.array_equal(part.category_ids, self.category_ids) for part in others):
+            return parts
+        union = np.unique(np.concatenate([part.category_ids for part in parts]))
+        aligned = []
+        for part in parts:
+            index = np.searchsorted(union, part.category_ids).astype(np.int32)
+            aligned.append(
+                replace(part, category_ids=union, category=index[part.category], gt_category=index[part.gt_category])
+            )
+        return aligned
+
+
+def count(
+    gt: GroundTruth,
+    dt: Detections,
+    params: DetectionParams,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> DetectionState:
+    """Match detections with ground truths, once, for all thresholds and area ranges.
+
+    Parameters
+    ----------
+    gt, dt
+        Columns of the same images with what ``params.iou_type`` compares.
+    params
+        The rules.
+    threads
+        Threads to use; None for all processors. The result is the same with any number.
+    progress
+        Called with a stage, how much of it is done, and how much there is.
+    """
+    return match(gt, dt, params, threads, progress).state
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Which detections meet which ground truths: those of one image and category.
+
+    Attributes
+    ----------
+    row : (N,) int64
+        The detection of each row: rows stand category by category, in it by falling score, image and file order.
+    gt_row : (G,) int64
+        The ground truth of each ground-truth row: category by category, in it by image and file order.
+    first_gt : (N,) int64
+    pairs : (N + 1,) int64
+        Row *n* meets the ground-truth rows from ``first_gt[n]`` on, and ``pairs[n]:pairs[n + 1]`` are the numbers of
+        the pairs.
+    """
+
+    row: Int
+    gt_row: Int
+    first_gt: Int
+    pairs: Int
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The state of `count` and, for those who ask who met whom, where its rows come from.
+
+    Attributes
+    ----------
+    state
+    cells
+    similarity : (pairs,) float64
+    partner : (N, A * T) int64, or (0, A * T)
+        The ground-truth row of each match, or -1.
+    """
+
+    state: DetectionState
+    cells: Cells
+    similarity: Float
+    partner: Int
+
+
+def match(
+    gt: GroundTruth,
+    dt: Detections,
+    params: DetectionParams,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    partners: bool = False,
+) -> Matching:
+    """`count`, with the matches themselves where `partners` is set."""
+    n_images, n_categories = len(gt.image_ids), 1 if params.class_agnostic else len(gt.category_ids)
+    gt_image, dt_image = image_of_rows(gt.offsets), image_of_rows(dt.offsets)
+    gt_row, gt_offsets = group_rows(gt.category, len(gt.category_ids))
+    row, offsets = group_rows(dt.category, len(gt.category_ids))
+    if params.class_agnostic:
+        # pooled detections of an image stand category by category; ties between equal scores follow that order
+        gt_row, row = gt_row[group_rows(gt_image[gt_row], n_images)[0]], row[group_rows(dt_image[row], n_images)[0]]
+        gt_offsets, offsets = np.array([0, len(gt_row)]), np.array([0, len(row)])
+    spread = partial(
+        map_ranges,
+        n=n_categories,
+        threads=threads,
+        chunk=max(1, n_categories // (16 * (threads or available_threads()))),
+    )
+
+    bits, cap = dt.score.view(np.int64), params.max_dets[-1]
+    rank, kept = np.empty(len(row), np.int64), np.empty(n_categories, np.int64)
+    spread(lambda start, stop: sort_groups(start, stop, offsets, bits, row))
+    spread(lambda start, stop: rank_rows(start, stop, offsets, row, dt_image, n_images, cap, rank, kept))
+    if kept.sum() < len(row):
+        within = rank < cap
+        row, rank, offsets = row[within], rank[within], offsets_of(kept)
+
+    image, gt_image = dt_image[row], gt_image[gt_row]
+    first_gt, n_gt = np.empty(len(row), np.int64), np.empty(len(row), np.int64)
+    spread(lambda start, stop: join_rows(start, stop, gt_offsets, gt_image, offsets, image, n_images, first_gt, n_gt))
+    cells = Cells(row, gt_row, first_gt, offsets_of(n_gt))
+    similarity = np.empty(cells.pairs[-1])
+    comparison = Comparison(gt, dt, cells, params, threads, similarity)
+    map_ranges(
+        COMPARE[params.iou_type](comparison), len(row), threads, ROWS_PER_TASK, _adder(progress, "comparing", len(row))
+    )
+
+    gt_ignored, mark = _ignored_areas(gt, params)[gt_row], _marks(gt, params)[gt_row]
+    true, ignored = (
+        np.zeros((len(row), params.area_words.shape[1]), np.int64),
+        _words(_outside(dt.area, params)[row], params),
+    )
+    partner = np.full((len(row) if partners else 0, len(params.areas) * len(params.iou_thresholds)), -1, np.int64)
+    limits, reach = _limits(params)
+    gt_words, taken = _words(gt_ignored, params), np.zeros((len(gt_row), params.area_words.shape[1]), np.int64)
+    spread(
+        lambda start, stop: match_rows(
+            start,
+            stop,
+            offsets,
+            first_gt,
+            cells.pairs,
+            similarity,
+            limits,
+            reach,
+            mark,
+            gt_words,
+            taken,
+            true,
+            ignored,
+            partner,
+        )
+    )
+    state = DetectionState(
+        image_ids=gt.image_ids,
+        digests=np.zeros(n_images, np.int64),
+        category_ids=np.array([-1]) if params.class_agnostic else gt.category_ids,
+        image=image.astype(np.int32),
+        category=np.repeat(np.arange(n_categories, dtype=np.int32), np.diff(offsets)),
+        rank=rank.astype(np.int32),
+        score=dt.score[row],
+        true=true,
+        ignored=ignored,
+        gt_image=gt_image.astype(np.int32),
+        gt_category=np.repeat(np.arange(n_categories, dtype=np.int32), np.diff(gt_offsets)),
+        gt_counted=~gt_ignored & ((1 << len(params.areas)) - 1),
+        counts={
+            "images": n_images,
+            "ground_truths": len(gt),
+            "crowd": int(np.count_nonzero(gt.crowd)),
+            "ignored_ground_truths": int(np.count_nonzero(gt_ignored & 1)),
+            "id_zero": int(np.count_nonzero(gt.id_zero)),
+            "detections": len(dt),
+            "cut_by_max_dets": len(dt) - len(row),
+            "ignored_detections": int(np.count_nonzero(ignored[:, 0] & 1)),
+        },
+        params=params,
+    )
+    return Matching(state, cells, similarity, partner)
+
+
+def _adder(progress: Progress | None, stage: str, total: int) -> Callable[[int], object] | None:
+    """Turn calls with the size of each finished piece, from any thread, into calls of `progress` with their sum."""
+    if progress is None:
+        return None
+    lock, done = threading.Lock(), 0
+
+    def add(n: int) -> None:
+        nonlocal done
+        with lock:
+            done += n
+            progress(stage, done, total)
+
+    return add
+
+
+def _ignored_areas(gt: GroundTruth, params: DetectionParams) -> Int:
+    """(G,) bit *a* is set where a ground truth is ignored in area range *a*."""
+    never = gt.crowd.copy()
+    if params.explicit_ignore:
+        never |= gt.ignore
+    if params.iou_type == "keypoints" and gt.num_keypoints is not None:
+        never |= gt.num_keypoints == 0
+    everywhere = np.int64((1 << len(params.areas)) - 1)
+    return np.where(never, everywhere, _outside(gt.area, params))
+
+
+def _marks(gt: GroundTruth, params: DetectionParams) -> Int:
+    """(G,) what matching has to know of a ground truth beside where it is ignored."""
+    unmatchable = gt.id_zero & (params.id_zero == "unmatched")
+    marks: Int = gt.crowd * np.int64(CROWD) | unmatchable * np.int64(UNMATCHABLE)
+    return marks
+
+
+def _outside(area: Float, params: DetectionParams) -> Int:
+    """(N,) bit *a* is set where an area lies outside of range *a*."""
+    outside = np.zeros(len(area), np.int64)
+    for a, (_, low, high) in enumerate(params.areas):
+        outside |= ((area < low) | (area > high)).astype(np.int64) << a
+    return outside
+
+
+def _words(areas: Int, params: DetectionParams) -> Int:
+    """(N, W) the bits of all thresholds of the area ranges whose bits are set in `areas` (N,)."""
+    words = np.zeros((len(areas), params.area_words.shape[1]), np.int64)
+    for a, bits in enumerate(params.area_words):
+        words |= (areas[:, None] >> a & 1) * bits
+    return words
+
+
+def _limits(params: DetectionParams) -> tuple[Float, Int]:
+    """(T,) rising similarities that match, and (T + 1, W) the bits of the first 0, 1, … of these thresholds in all
+    areas.
+    """
+    limits = np.minimum(params.iou_thresholds, 1 - 1e-10)
+    order = np.argsort(limits, kind="stable")
+    reach = np.zeros((len(limits) + 1, params.area_words.shape[1]), np.int64)
+    for i, t in enumerate(order.tolist()):
+        reach[i + 1] = reach[i]
+        for cell in range(t, len(params.areas) * len(limits), len(limits)):
+            reach[i + 1, cell // WORD] |= 1 << (cell % WORD)
+    return limits[order], reach
+
+
+Fill = Callable[[int, int], object]
+"""Compute the similarities of the rows in ``[start, stop)``."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that a kind of similarity may look at, and where it goes."""
+
+    gt: GroundTruth
+    dt: Detections
+    cells: Cells
+    params: DetectionParams
+    threads: int | None
+    out: Float
+
+
+def _compare_boxes(job: Comparison) -> Fill:
+    boxes, gt_boxes = _needed(job.dt.boxes, "boxes")[job.cells.row], _needed(job.gt.boxes, "boxes")[job.cells.gt_row]
+    crowd, first_gt, pairs, out = job.gt.crowd[job.cells.gt_row], job.cells.first_gt, job.cells.pairs, job.out
+    return lambda start, stop: box_iou_rows(start, stop, boxes, first_gt, gt_boxes, crowd, pairs, out)
+
+
+def _compare_masks(job: Comparison) -> Fill:
+    cells = job.cells
+    met = np.flatnonzero(np.diff(cells.pairs))  # a mask without a ground truth to meet is never looked at
+    masks = _needed(job.dt.masks, "masks").take(cells.row[met])
+    gt_masks = _needed(job.gt.masks, "masks").take(cells.gt_row)
+    number = np.zeros(len(cells.row), np.int64)
+    number[met] = np.arange(len(met))
+    crowd = job.gt.crowd[cells.gt_row]
+
+    def overlap(masks: Masks, gt_masks: Masks, out: Float) -> Fill:
+        extents, areas, gt_extents = rle_boxes(masks), rle_area(masks), rle_boxes(gt_masks)
+        return lambda start, stop: mask_iou_rows(
+            start, stop, masks.counts, masks.offsets, extents, areas, number, cells.first_gt, gt_masks.counts,
+            gt_masks.offsets, gt_extents, crowd, cells.pairs, out,
+        )  # fmt: skip
+
+    of_masks = overlap(masks, gt_masks, job.out)
+    if job.params.iou_type == "segm":
+        return of_masks
+    bands = mask_boundary(masks, job.params.dilation_ratio, job.threads)
+    gt_bands = mask_boundary(gt_masks, job.params.dilation_ratio, job.threads)
+    band_iou = np.empty(len(job.out))
+    of_bands = overlap(bands, gt_bands, band_iou)
+
+    def fill(start: int, stop: int) -> None:
+        of_masks(start, stop)
+        of_bands(start, stop)
+        first, last = cells.pairs[start], cells.pairs[stop]
+        shift = np.repeat(cells.first_gt[start:stop] - cells.pairs[start:stop], np.diff(cells.pairs[start : stop + 1]))
+        of_crowd = crowd[np.arange(first, last) + shift]
+        # a crowd is judged by its mask: its boundary has little to do with that of one object in it
+        np.minimum(job.out[first:last], band_iou[first:last], out=job.out[first:last], where=~of_crowd)
+
+    return fill
+
+
+def _compare_keypoints(job: Comparison) -> Fill:
+    cells = job.cells
+    keypoints = _needed(job.dt.keypoints, "keypoints")[cells.row]
+    gt_keypoints = _needed(job.gt.keypoints, "keypoints")[cells.gt_row]
+    boxes, area = _needed(job.gt.boxes, "boxes")[cells.gt_row], job.gt.area[cells.gt_row]
+    joints = len(job.params.sigmas)
+    for name, found in (("detections", keypoints.shape[1]), ("ground truths", gt_keypoints.shape[1])):
+        if found != joints:
+            raise InputError(
+                f"{name} have {found} keypoints and there are {joints} sigmas; give one sigma per keypoint"
+            )
+    variances = (np.array(job.params.sigmas) * 2) ** 2
+
+    def fill(start: int, stop: int) -> None:
+        terms = np.zeros((cells.pairs[stop] - cells.pairs[start], joints))
+        oks_exponents_rows(
+            start, stop, keypoints, cells.first_gt, gt_keypoints, boxes, area, variances, cells.pairs, terms
+        )
+        # NumPy's exp, not the C library's: they differ by one unit in the last place, and pycocotools takes NumPy's
+        np.exp(terms, out=terms)
+        oks_means_rows(start, stop, cells.first_gt, gt_keypoints, cells.pairs, terms, job.out)
+
+    return fill
+
+
+COMPARE = {
+    "bbox": _compare_boxes,
+    "segm": _compare_masks,
+    "boundary": _compare_masks,
+    "keypoints": _compare_keypoints,
+}
+
+
+def _needed(value: Any, name: str) -> Any:
+    if value is None:
+        raise InputError(f"the columns have no {name}, which this iou_type compares")
+    return value
+
+
+def curves(
+    state: DetectionState, weights: NDArray[Any] | Mapping[Any, int] | None = None, threads: int | None = None
+) -> Curves:
+    """Precision–recall curves of a state; NaN where no ground truth counts.
+
+    Parameters
+    ----------
+    state
+    weights
+        How many times each image counts, see `cvbench.metrics.base.image_weights`.
+    threads
+        Threads to use; None for all processors.
+    """
+    params, n_categories = state.params, len(state.category_ids)
+    weights = image_weights(state, weights)
+    order = _row_order(state)
+    offsets = offsets_of(np.bincount(state.category, minlength=n_categories))
+    rows = Rows(*(getattr(state, name) if order is None else getattr(state, name)[order] for name in Rows._fields))
+    positives = np.zeros((n_categories, len(params.areas)), np.int64)
+    count_positives(state.gt_category, state.gt_image, state.gt_counted, weights, positives)
+    shape = (n_categories, len(params.areas), len(params.max_dets))
+    thresholds, points = len(params.iou_thresholds), np.array(params.recall_thresholds)
+    found = Curves(
+        np.full((thresholds, len(points), *shape), np.nan),
+        np.full((thresholds, *shape), np.nan),
+        np.full((thresholds, len(points), *shape), np.nan),
+    )
+    max_dets, area_words = np.array(params.max_dets), params.area_words
+    map_ranges(
+        lambda start, stop: category_curves(
+            start, stop, offsets, rows, weights, max_dets, area_words, points, positives, found
+        ),
+        n_categories,
+        threads,
+        max(1, n_categories // (16 * (threads or available_threads()))),
+    )
+    return found
+
+
+def _row_order(state: DetectionState) -> Int | None:
+    """The order of rows in which curves are walked, or None where they stand in it, as one `count` leaves them."""
+    category, score = state.category, state.score
+    image = state.image_order()[state.image]
+    tied = (category[1:] == category[:-1]) & (score[1:] == score[:-1])
+    ordered = (category[1:] > category[:-1]) | ((category[1:] == category[:-1]) & (score[1:] < score[:-1]))
+    ordered |= tied & (image[1:] >= image[:-1])
+    if ordered.all():
+        return None
+    # rows of one image and category stand by rank in every state, and each step keeps the order of equals
+    order, _ = group_rows(image, len(state))
+    by_category, offsets = group_rows(category[order].astype(np.int64), len(state.category_ids))
+    order = order[by_category]
+    sort_groups(0, len(state.category_ids), offsets, score.view(np.int64), order)
+    return order
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Figures of a state, see `cvbench.result.Result` for the same with its provenance."""
+
+    values: dict[str, float]
+    tables: dict[str, list[dict[str, Any]]]
+    arrays: dict[str, NDArray[Any]]
+
+
+def summarize(
+    state: DetectionState,
+    weights: NDArray[Any] | Mapping[Any, int] | None = None,
+    threads: int | None = None,
+    names: Mapping[int, str] | None = None,
+) -> Summary:
+    """The official figures, and the same by category, threshold and area range.
+
+    Parameters
+    ----------
+    state
+        From `count`, or a sum of such.
+    weights
+        Integer weights per image: 0 and 1 choose a subset, multinomial draws are a bootstrap replicate. The figures are
+        those of a data set in which each image stands as often as its weight says.
+    threads
+        Threads to use; None for all processors.
+    names
+        Category names by id.
+
+    Returns
+    -------
+    Summary
+        ``values`` hold AP, AP50, AP75, AP by area, AR by cap and by area (keypoints: AR, AR50, AR75, AR by area).
+    """
+    params = state.params
+    weights = image_weights(state, weights)
+    found = curves(state, weights, threads)
+    precision, recall = found.precision, found.recall
+    at = {t: [i for i, value in enumerate(params.iou_thresholds) if value == t] for t in (0.5, 0.75)}
+    suffixes = [AREA_SUFFIXES.get(label, f"_{label}") if a else "" for a, (label, _, _) in enumerate(params.areas)]
+
+    values = {"AP": _mean(precision[:, :, :, 0, -1])}
+    for t, picked in at.items():
+        values[f"AP{100 * t:.0f}"] = _mean(precision[picked][:, :, :, 0, -1])
+    for a, suffix in enumerate(suffixes[1:], 1):
+        values[f"AP{suffix}"] = _mean(precision[:, :, :, a, -1])
+    if params.iou_type == "keypoints":
+        values["AR"] = _mean(recall[:, :, 0, -1])
+        for t, picked in at.items():
+            values[f"AR{100 * t:.0f}"] = _mean(recall[picked][:, :, 0, -1])
+    else:
+        for m, cap in enumerate(params.max_dets):
+            values[f"AR{cap}"] = _mean(recall[:, :, 0, m])
+    for a, suffix in enumerate(suffixes[1:], 1):
+        values[f"AR{suffix}"] = _mean(recall[:, :, a, -1])
+
+    positives = np.bincount(
+        state.gt_category, (state.gt_counted & 1) * weights[state.gt_image], len(state.category_ids)
+    )
+    detections = np.bincount(state.category, weights[state.image], len(state.category_ids))
+    columns: dict[str, Float] = {"AP": _category_means(precision[..., 0, -1])}
+    for t, picked in at.items():
+        columns[f"AP{100 * t:.0f}"] = _category_means(precision[picked][..., 0, -1])
+    for a, suffix in enumerate(suffixes[1:], 1):
+        columns[f"AP{suffix}"] = _category_means(precision[..., a, -1])
+    columns["AR"] = _category_means(recall[:, None, :, 0, -1])
+    per_category: list[dict[str, Any]] = [
+        {
+            "id": int(category),
+            "name": (names or {}).get(int(category), str(category)),
+            **{name: float(column[k]) for name, column in columns.items()},
+            "ground_truths": int(positives[k]),
+            "detections": int(detections[k]),
+        }
+        for k, category in enumerate(state.category_ids)
+    ]
+    per_iou: list[dict[str, Any]] = [
+        {"iou": threshold, "AP": _mean(precision[t, :, :, 0, -1]), "AR": _mean(recall[t, :, 0, -1])}
+        for t, threshold in enumerate(params.iou_thresholds)
+    ]
+    per_area: list[dict[str, Any]] = [
+        {
+            "area": label,
+            "low": low,
+            "high": high,
+            "AP": _mean(precision[:, :, :, a, -1]),
+            "AR": _mean(recall[:, :, a, -1]),
+            "ground_truths": int(((state.gt_counted >> a & 1) * weights[state.gt_image]).sum()),
+        }
+        for a, (label, low, high) in enumerate(params.areas)
+    ]
+    return Summary(
+        values,
+        {"per_category": per_category, "per_iou": per_iou, "per_area": per_area},
+        {"precision": precision, "recall": recall, "scores": found.score},
+    )
+
+
+AREA_SUFFIXES = {"small": "s", "medium": "m", "large": "l"}
+"""How the field abbreviates COCO's area ranges in APs, APm, APl; other ranges are spelt out."""
+
+
+def _mean(values: Float) -> float:
+    """Mean of what is defined, or NaN; in the order of elements, so that the sum has the reference's last bit."""
+    defined = values[~np.isnan(values)]
+    return float(np.mean(defined)) if len(defined) else float("nan")
+
+
+def _category_means(values: Float) -> Float:
+    """(K,) means over the first two axes of (T, R, K); a category is defined everywhere or nowhere."""
+    flat = np.ascontiguousarray(np.moveaxis(values, 2, 0)).reshape(values.shape[2], -1)
+    return flat.mean(axis=1) if flat.shape[1] else np.full(len(flat), np.nan)
