@@ -235,6 +235,8 @@ class Result:
         taken = sorted(set(self.tables) & set(_FIELDS))
         if taken:
             raise InputError(f"{taken[0]!r} is a field of every result; call the table otherwise")
+        if not all(row for rows in self.tables.values() for row in rows):
+            raise InputError("a row of a table is empty; its first cell names it")
         values = {name: _figure(value, f"values.{name}") for name, value in self.values.items()}
         tables = {
             table: [
@@ -424,6 +426,3 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-__all__ = ["Cell", "Provenance", "Result", "Row", "Signature", "comparable", "replace_file"]

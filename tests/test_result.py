@@ -79,7 +79,7 @@ floats = st.floats(allow_infinity=False)
 
 @given(
     st.dictionaries(st.text(), floats),
-    st.lists(st.dictionaries(st.text(), floats | st.integers(-(2**63), 2**63 - 1) | st.text())),
+    st.lists(st.dictionaries(st.text(), floats | st.integers(-(2**63), 2**63 - 1) | st.text(), min_size=1)),
 )
 def test_json_keeps_every_bit(values: dict[str, float], rows: list[dict[str, Any]]) -> None:
     before = result(values=values, tables={"per_category": rows})
@@ -123,6 +123,11 @@ def test_a_cell_is_plain(value: Any) -> None:
 def test_a_table_may_not_hide_a_field() -> None:
     with pytest.raises(InputError, match="'notes'"):
         result(tables={"notes": []})
+
+
+def test_a_row_has_a_name() -> None:
+    with pytest.raises(InputError, match="row of a table is empty"):
+        result(tables={"per_category": [{}]})
 
 
 def test_task_and_signature_agree() -> None:
