@@ -1,0 +1,171 @@
+"""Reports: a `Result` as text, JSON, CSV or Markdown. The only place that rounds, and only what people read.
+
+Text and Markdown show fractions to five decimals and ``nan`` where a figure is undefined. JSON and CSV hold the
+shortest digits that read back as the same float; an undefined figure is ``null`` in JSON and empty in CSV.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cvbench.errors import InputError
+from cvbench.result import Cell, Result, Row
+
+FORMATS = ("text", "json", "csv", "md")
+
+WIDTH = 100
+"""Where lines of words are wrapped; tables are as wide as they need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What a report for people shows beside the figures.
+
+    Attributes
+    ----------
+    describe
+        What a figure means, by name.
+    headline
+        Names of the figures that come first, in that order; all others follow as the result has them.
+    tables
+        Names of the tables to show.
+    notes
+        Whether to show the result's notes.
+    """
+
+    describe: Mapping[str, str] = field(default_factory=dict)
+    headline: Sequence[str] = ()
+    tables: Sequence[str] = ()
+    notes: bool = True
+
+
+def render(result: Result, form: str, style: Style | None = None) -> str:
+    """The `result` in one of `FORMATS`.
+
+    JSON and CSV are complete whatever the `style`.
+
+    Raises
+    ------
+    InputError
+        `form` is none of them, or the style names a table that the result does not have.
+    """
+    style = style or Style()
+    unknown = [name for name in style.tables if name not in result.tables]
+    if unknown:
+        raise InputError(f"{result.task} has no table {unknown[0]!r}; it has {', '.join(result.tables) or 'none'}")
+    if form == "json":
+        return result.to_json()
+    if form == "csv":
+        return _csv(result)
+    if form == "text":
+        return _text(result, style)
+    if form == "md":
+        return _markdown(result, style)
+    raise InputError(f"unknown format {form!r}; expected one of {', '.join(FORMATS)}")
+
+
+def number(value: Cell) -> str:
+    """A cell for people: fractions to five decimals, all else as it is, but for characters that would break a line.
+
+    >>> number(0.5045806987249628), number(839), number("person")
+    ('0.50458', '839', 'person')
+    """
+    if isinstance(value, float):
+        return f"{value:.5f}"
+    text = str(value)
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def _figures(result: Result, style: Style) -> list[tuple[str, str, str]]:
+    """Name, value and meaning of every figure, the headline first."""
+    first = [name for name in style.headline if name in result.values]
+    names = dict.fromkeys([*first, *result.values])
+    return [(name, number(result.values[name]), style.describe.get(name, "")) for name in names]
+
+
+def _counts(result: Result) -> list[str]:
+    """The counts that are not zero, as words."""
+    return [f"{name.replace('_', ' ')} {count}" for name, count in result.counts.items() if count]
+
+
+def _table(rows: Sequence[Row]) -> tuple[list[tuple[str, ...]], set[int]]:
+    """Header and cells, and which columns hold numbers."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    numbers = {i for i, name in enumerate(columns) if not any(isinstance(row.get(name), str) for row in rows)}
+    cells = [tuple(number(row[name]) if name in row else "" for name in columns) for row in rows]
+    return [tuple(columns), *cells], numbers
+
+
+def _text(result: Result, style: Style) -> str:
+    blocks = [_aligned(_figures(result, style), {1})]
+    blocks += [_aligned(*_table(result.tables[name])) for name in style.tables if result.tables[name]]
+    if counts := _counts(result):
+        blocks.append(textwrap.fill(", ".join(counts), WIDTH, break_long_words=False, break_on_hyphens=False))
+    if style.notes and result.notes:
+        blocks.append("\n".join(f"note: {note}" for note in result.notes))
+    blocks.append(str(result.signature))
+    return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def _aligned(rows: Sequence[tuple[str, ...]], right: set[int]) -> str:
+    """Columns two blanks apart, those of `right` flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(_padded(row, widths, right)).rstrip() for row in rows)
+
+
+def _padded(row: tuple[str, ...], widths: list[int], right: set[int]) -> list[str]:
+    cells = zip(row, widths, strict=True)
+    return [cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in enumerate(cells)]
+
+
+def _markdown(result: Result, style: Style) -> str:
+    blocks = [f"## {result.task}", _pipes([("figure", "value", "meaning"), *_figures(result, style)], {1})]
+    for name in (name for name in style.tables if result.tables[name]):
+        blocks += [f"### {name.replace('_', ' ')}", _pipes(*_table(result.tables[name]))]
+    if counts := _counts(result):
+        blocks.append("Counts: " + ", ".join(counts) + ".")
+    if style.notes and result.notes:
+        blocks.append("\n".join(f"- {note}" for note in result.notes))
+    blocks.append(f"`{result.signature}`")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _pipes(rows: Sequence[tuple[str, ...]], right: set[int]) -> str:
+    """A Markdown table whose source is aligned, too; the first row is its header."""
+    header, *body = [tuple(cell.replace("|", "\\|") for cell in row) for row in rows]
+    widths = [max(3, *map(len, column)) for column in zip(header, *body, strict=True)]
+    rule = tuple("-" * (width - 1) + (":" if i in right else "-") for i, width in enumerate(widths))
+    return "\n".join(f"| {' | '.join(_padded(row, widths, right))} |" for row in (header, rule, *body))
+
+
+def _csv(result: Result) -> str:
+    """One line per figure: ``task,table,key,metric,value``.
+
+    The figures themselves are the table ``values`` with an empty key, the counts the table ``counts``. In all other
+    tables the key is the first cell of the row.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("task", "table", "key", "metric", "value"))
+    for metric, value in result.values.items():
+        writer.writerow((result.task, "values", "", metric, _full(value)))
+    for table, rows in result.tables.items():
+        for row in rows:
+            (_, key), *cells = row.items()
+            for metric, cell in cells:
+                writer.writerow((result.task, table, _full(key), metric, _full(cell)))
+    for metric, count in result.counts.items():
+        writer.writerow((result.task, "counts", "", metric, count))
+    return out.getvalue()
+
+
+def _full(value: Cell) -> str:
+    """All digits of a cell; nothing where it is undefined."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else repr(value)
+    return str(value)
