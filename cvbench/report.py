@@ -10,7 +10,7 @@ import csv
 import io
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cvbench.errors import InputError
@@ -102,8 +102,8 @@ def _table(rows: Sequence[Row]) -> tuple[list[tuple[str, ...]], set[int]]:
 
 
 def _text(result: Result, style: Style) -> str:
-    blocks = [_aligned(_figures(result, style), {1})]
-    blocks += [_aligned(*_table(result.tables[name])) for name in style.tables if result.tables[name]]
+    blocks = [aligned(_figures(result, style), {1})]
+    blocks += [aligned(*_table(result.tables[name])) for name in style.tables if result.tables[name]]
     if counts := _counts(result):
         blocks.append(textwrap.fill(", ".join(counts), WIDTH, break_long_words=False, break_on_hyphens=False))
     if style.notes and result.notes:
@@ -112,13 +112,13 @@ def _text(result: Result, style: Style) -> str:
     return "\n\n".join(filter(None, blocks)) + "\n"
 
 
-def _aligned(rows: Sequence[tuple[str, ...]], right: set[int]) -> str:
-    """Columns two blanks apart, those of `right` flush right."""
+def aligned(rows: Sequence[tuple[str, ...]], right: Collection[int] = ()) -> str:
+    """Rows of equal length as columns two blanks apart, those of `right` flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(_padded(row, widths, right)).rstrip() for row in rows)
 
 
-def _padded(row: tuple[str, ...], widths: list[int], right: set[int]) -> list[str]:
+def _padded(row: tuple[str, ...], widths: list[int], right: Collection[int]) -> list[str]:
     cells = zip(row, widths, strict=True)
     return [cell.rjust(width) if i in right else cell.ljust(width) for i, (cell, width) in enumerate(cells)]
 
