@@ -161,3 +161,27 @@ def take_rows(columns: _Rows, rows: Int, offsets: Int) -> _Rows:
     if columns.masks is not None:
         changes["masks"] = columns.masks.take(rows)
     return replace(columns, **changes)
+
+
+def select(gt: GroundTruth, dt: Detections, images: Bool, categories: Bool) -> tuple[GroundTruth, Detections]:
+    """The columns of some images and categories, as if there had never been others.
+
+    Parameters
+    ----------
+    gt, dt
+    images : (I,) bool
+    categories : (K,) bool
+    """
+    index = np.cumsum(categories) - 1
+    parts: list[Any] = []
+    for columns in (gt, dt):
+        image = image_of_rows(columns.offsets)
+        rows = np.flatnonzero(images[image] & categories[columns.category])
+        offsets = offsets_of(np.bincount(image[rows], minlength=len(images))[images])
+        part = take_rows(columns, rows, offsets)
+        parts.append(replace(part, category=index[part.category]))
+    names = tuple(name for name, chosen in zip(gt.category_names, categories.tolist(), strict=True) if chosen)
+    chosen = replace(
+        parts[0], image_ids=gt.image_ids[images], category_ids=gt.category_ids[categories], category_names=names
+    )
+    return chosen, parts[1]
