@@ -8,9 +8,10 @@ wraps a state for loops that see one image at a time.
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from cvbench.columns import Int
 from cvbench.errors import InputError, MismatchError
 
 S = TypeVar("S", bound="State")
+M = TypeVar("M", bound="Metric[Any]")
 
 
 ROWS = {"merge": "rows"}
@@ -165,3 +167,76 @@ def image_weights(state: State, weights: NDArray[Any] | Mapping[Any, int] | None
     if (weights < 0).any():
         raise InputError(f"weight {weights.min()} < 0; an image counts 0 times or more")
     return weights.astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A checked image that waits to be counted: its id, its digest (see `State`), its arrays."""
+
+    id: int | str
+    digest: int
+    arrays: dict[str, NDArray[Any]]
+
+
+class Metric(ABC, Generic[S]):
+    """Collects images one by one and scores them all: ``update`` as often as one likes, then ``compute``.
+
+    Subclasses check images, hand them to `_add`, and say in `_count` how many of them are counted at once. Images wait
+    until there are `BATCH` of them, or until somebody asks for the state: counting has a start that one image does not
+    repay.
+    """
+
+    BATCH = 1024
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self: M) -> M:
+        """Forget all images."""
+        self._waiting: list[Image] = []
+        self._state: S | None = None
+        self._given: set[int | str] = set()
+        self._numbered = 0
+        return self
+
+    @property
+    def state(self) -> S:
+        """The counts of all images so far."""
+        if self._waiting or self._state is None:
+            counted = self._count(self._waiting)
+            self._state = counted if self._state is None else merge([self._state, counted])
+            self._waiting = []
+        return self._state
+
+    def merge(self: M, *others: M) -> M:
+        """Add the images of `others`, which stay as they are.
+
+        The sum is the same to the last bit in whatever order parts are merged.
+
+        Raises
+        ------
+        MismatchError
+            If the others follow other rules, or an id that the caller gave is in two of them.
+        """
+        self._state = merge([self.state, *(other.state for other in others)])
+        for other in others:
+            self._given |= other._given  # noqa: SLF001  # ours: another metric of this class
+            self._numbered += other._numbered  # noqa: SLF001  # likewise
+        return self
+
+    def _add(self, image_id: int | str | None, arrays: dict[str, NDArray[Any]]) -> None:
+        """Let an image wait under its id or, where that is None, under a running number."""
+        if image_id is None:
+            self._waiting.append(Image(self._numbered, digest(arrays.values()), arrays))
+            self._numbered += 1
+        elif image_id in self._given:
+            raise InputError(f"image_id {image_id!r} came before; an image is counted once")
+        else:
+            self._given.add(image_id)
+            self._waiting.append(Image(image_id, 0, arrays))
+        if len(self._waiting) >= self.BATCH:
+            _ = self.state
+
+    @abstractmethod
+    def _count(self, images: list[Image]) -> S:
+        """The state of these images, which may be none."""
