@@ -15,15 +15,15 @@ Undefined: where no ground truth counts (none at all, none of an area range, non
 Reference: Lin et al., *Microsoft COCO: Common Objects in Context*, ECCV 2014; pycocotools 2.0.11 to the last bit, and
 for ``boundary`` Cheng et al., *Boundary IoU*, CVPR 2021, with the authors' boundary-iou-api.
 
-Named deviations: a ground truth with id 0 can be matched (``id_zero="unmatched"`` takes it as pycocotools does); AP is taken at the largest cap where
-pycocotools insists on 100 (20 for keypoints) and prints −1 without it; class-agnostic keypoints are matched where
-pycocotools scores 0.
+Named deviations: a ground truth with id 0 can be matched (``id_zero="unmatched"`` takes it as pycocotools does); AP is
+taken at the largest cap where pycocotools insists on 100 (20 for keypoints) and prints −1 without it; class-agnostic
+keypoints are matched where pycocotools scores 0.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -40,6 +40,7 @@ from cvbench.kernels.ordering import group_rows, sort_groups
 from cvbench.kernels.similarity import box_iou_rows, mask_iou_rows, oks_exponents_rows, oks_means_rows
 from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State, image_weights
 from cvbench.metrics.masks import mask_boundary, rle_area, rle_boxes
+from cvbench.result import Input, Result, Signature
 
 IouType = Literal["bbox", "segm", "boundary", "keypoints"]
 Progress = Callable[[str, int, int], object]
@@ -80,7 +81,7 @@ class DetectionParams:
     areas
         ``(label, low, high)`` in square pixels, both ends included; the first is the one of AP and AR.
     max_dets
-        Rising caps on detections per image and category; AP is taken at the last.
+        Caps on detections per image and category, in any order; AP is taken at the largest.
     class_agnostic
         Match regardless of category.
     id_zero
@@ -119,6 +120,7 @@ class DetectionParams:
         object.__setattr__(self, "areas", areas)
         for name in ("iou_thresholds", "recall_thresholds", "max_dets", "sigmas"):
             object.__setattr__(self, name, tuple(np.asarray(getattr(self, name)).tolist()))
+        object.__setattr__(self, "max_dets", tuple(sorted(self.max_dets)))
         self._check_choices()
         self._check_numbers()
 
@@ -139,9 +141,8 @@ class DetectionParams:
         for name in ("iou_thresholds", "recall_thresholds", "sigmas"):
             if not np.isfinite(getattr(self, name)).all():
                 raise InputError(f"{name} {getattr(self, name)} are not all finite numbers")
-        for name in ("recall_thresholds", "max_dets"):
-            if list(getattr(self, name)) != sorted(getattr(self, name)):
-                raise InputError(f"{name} {getattr(self, name)} do not rise; sort them")
+        if list(self.recall_thresholds) != sorted(self.recall_thresholds):
+            raise InputError(f"recall_thresholds {self.recall_thresholds} do not rise; sort them")
         if np.asarray(self.max_dets).dtype.kind != "i" or self.max_dets[0] < 1:
             raise InputError(f"max_dets {self.max_dets} are not all integers of 1 or more")
         for label, low, high in self.areas:
@@ -362,6 +363,7 @@ def match(
             "ignored_ground_truths": int(np.count_nonzero(gt_ignored & 1)),
             "id_zero": int(np.count_nonzero(gt.id_zero)),
             "detections": len(dt),
+            "dropped_unknown_category": 0,
             "cut_by_max_dets": len(dt) - len(row),
             "ignored_detections": int(np.count_nonzero(ignored[:, 0] & 1)),
         },
@@ -588,7 +590,7 @@ def _row_order(state: DetectionState) -> Int | None:
 
 @dataclass(frozen=True)
 class Summary:
-    """Figures of a state, see `cvbench.result.Result` for the same with its provenance."""
+    """Figures of a state; `cvbench.result.Result` holds the same and where they come from."""
 
     values: dict[str, float]
     tables: dict[str, list[dict[str, Any]]]
@@ -669,13 +671,11 @@ def summarize(
     per_area: list[dict[str, Any]] = [
         {
             "area": label,
-            "low": low,
-            "high": high,
             "AP": _mean(precision[:, :, :, a, -1]),
             "AR": _mean(recall[:, :, a, -1]),
             "ground_truths": int(((state.gt_counted >> a & 1) * weights[state.gt_image]).sum()),
         }
-        for a, (label, low, high) in enumerate(params.areas)
+        for a, (label, _, _) in enumerate(params.areas)
     ]
     return Summary(
         values,
@@ -698,3 +698,82 @@ def _category_means(values: Float) -> Float:
     """(K,) means over the first two axes of (T, R, K); a category is defined everywhere or nowhere."""
     flat = np.ascontiguousarray(np.moveaxis(values, 2, 0)).reshape(values.shape[2], -1)
     return flat.mean(axis=1) if flat.shape[1] else np.full(len(flat), np.nan)
+
+
+def with_dropped(counts: dict[str, int], unknown: int) -> dict[str, int]:
+    """The counts of a state whose caller left out detections of categories that the ground truth does not have."""
+    return counts | {"detections": counts["detections"] + unknown, "dropped_unknown_category": unknown}
+
+
+def result_of(
+    state: DetectionState,
+    names: Mapping[int, str] | None = None,
+    threads: int | None = None,
+    conventions: Iterable[tuple[str, str]] = (),
+    *,
+    weights: NDArray[Any] | Mapping[Any, int] | None = None,
+    counts: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
+    inputs: dict[str, Input] | None = None,
+) -> Result:
+    """Score a state and say under which rules.
+
+    Parameters
+    ----------
+    state, names, threads, weights
+        See `summarize`.
+    conventions
+        Further pairs for the signature: what the reader of the input decided.
+    counts, notes, inputs
+        Further counts, notes, and what the input was.
+    """
+    params = state.params
+    summary = summarize(state, weights, threads, names)
+    task = f"coco.{params.iou_type}@{VERSION}"
+    said = list(notes)
+    if state.counts["id_zero"]:
+        treatment = "match like any other" if params.id_zero == "match" else "are never matched, as in pycocotools"
+        said.append(
+            f"{state.counts['id_zero']:,} of {state.counts['ground_truths']:,} ground truths have id 0 and {treatment} "
+            f"(-p id_zero={'unmatched' if params.id_zero == 'match' else 'match'} for the other reading)"
+        )
+    if state.counts["cut_by_max_dets"]:
+        said.append(
+            f"{state.counts['cut_by_max_dets']:,} of {state.counts['detections']:,} detections lie beyond max_dets="
+            f"{params.max_dets[-1]} per image and category and were not looked at"
+        )
+    return Result(
+        task=task,
+        values=summary.values,
+        signature=Signature(task, (*_conventions(params), *conventions)),
+        tables=summary.tables,
+        counts=state.counts | dict(counts or {}),
+        notes=said,
+        inputs=inputs or {},
+        arrays=summary.arrays,
+    )
+
+
+def _conventions(params: DetectionParams) -> list[tuple[str, str]]:
+    """The rules as pairs for a signature; what does not apply to the iou_type is left out."""
+    pairs = [
+        ("iou", _grid(params.iou_thresholds)),
+        ("recall", _grid(params.recall_thresholds)),
+        ("areas", ",".join(f"{label}:{low:.12g}:{high:.12g}" for label, low, high in params.areas)),
+        ("max_dets", ",".join(map(str, params.max_dets))),
+        ("class_agnostic", "yes" if params.class_agnostic else "no"),
+        ("id_zero", params.id_zero),
+        ("explicit_ignore", "yes" if params.explicit_ignore else "no"),
+    ]
+    if params.iou_type == "boundary":
+        pairs.append(("dilation_ratio", repr(params.dilation_ratio)))
+    if params.iou_type == "keypoints":
+        pairs.append(("sigmas", "coco17" if params.sigmas == COCO_SIGMAS else ",".join(map(repr, params.sigmas))))
+    return pairs
+
+
+def _grid(values: tuple[float, ...]) -> str:
+    """Numbers as ``first:last:step`` where they are evenly spaced to the last bit, else one by one."""
+    if len(values) > 2 and values == tuple(np.linspace(values[0], values[-1], len(values)).tolist()):
+        return f"{values[0]:.12g}:{values[-1]:.12g}:{(values[-1] - values[0]) / (len(values) - 1):.12g}"
+    return ",".join(map(repr, values))
