@@ -1,0 +1,255 @@
+"""The one path from two inputs to a result, behind the Python API and the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from cvbench.columns import Bool, Detections, GroundTruth, select
+from cvbench.errors import InputError
+from cvbench.io import Problem, Reading, check_detections, check_ground_truth, read_detections, read_ground_truth
+from cvbench.metrics.detection import DetectionParams, Progress, count, result_of, with_dropped
+from cvbench.result import Input, Result
+from cvbench.tasks import did_you_mean, find
+
+Source = str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]
+
+
+def score(
+    task: str,
+    gt: Source,
+    pred: Source,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    **parameters: Any,
+) -> Result:
+    """Score predictions against ground truth.
+
+    Parameters
+    ----------
+    task
+        Name of a task, ``coco.bbox``; `cvbench.tasks.TASKS` has all.
+    gt, pred
+        Paths of files, or their content as decoded from JSON.
+    threads
+        Threads to use; None for all processors. The result is the same with any number.
+    progress
+        Called now and then, from any thread, with a stage, how much of it is done and how much there is.
+    **parameters
+        Changes to the task's rules; ``cvbench tasks NAME`` lists them.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    FormatError
+        If a file is not what the task reads; the message names the record.
+    InputError
+        If the task or a parameter is unknown, or a value impossible.
+
+    Examples
+    --------
+    >>> gt = {
+    ...     "images": [{"id": 1, "width": 100, "height": 100}],
+    ...     "categories": [{"id": 1, "name": "cat"}],
+    ...     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 40, 40], "area": 1600,
+    "iscrowd": 0}], ... }
+    >>> pred = [{"image_id": 1, "category_id": 1, "bbox": [10, 10, 40, 40], "score": 0.9}]
+    >>> round(score("coco.bbox", gt, pred).values["AP"], 3)
+    1.0
+    """
+    found = find(task)
+    found.check_names(parameters)
+    return FAMILIES[found.family].score(found.settings, gt, pred, threads, progress, parameters)
+
+
+def check(task: str, files: Sequence[Source], **parameters: Any) -> list[Problem]:
+    """Everything that keeps files from being scored.
+
+    Parameters
+    ----------
+    task
+    files
+        The ground truth, then the predictions if any.
+    **parameters
+        As for `score`.
+
+    Returns
+    -------
+    list of Problem
+        Where and what; empty if the files can be scored.
+    """
+    found = find(task)
+    found.check_names(parameters)
+    if not 1 <= len(files) <= 2:
+        raise InputError(f"there are {len(files)} files; expected a ground truth and, if any, a prediction file")
+    return FAMILIES[found.family].check(found.settings, files, parameters)
+
+
+# COCO: objects with boxes, masks or keypoints ------------------------------------------------------------------------
+
+READING = ("missing_area", "box_masks", "detection_area")
+"""Parameters of the readers; what is neither here nor a field of `DetectionParams` chooses images and categories."""
+
+
+def _score_coco(
+    settings: Mapping[str, Any],
+    gt: Source,
+    pred: Source,
+    threads: int | None,
+    progress: Progress | None,
+    parameters: Mapping[str, Any],
+) -> Result:
+    iou_type = settings["iou_type"]
+    params = _coco_rules(settings, parameters)
+    truth = read_ground_truth(gt, iou_type, **_coco_reading(params, parameters, "missing_area"))
+    found = read_detections(
+        pred,
+        truth.columns,
+        iou_type,
+        sizes=truth.image_sizes,
+        **_coco_reading(params, parameters, "box_masks", "detection_area"),
+    )
+    columns, chosen, conventions = _coco_choice(truth.columns, found.columns, parameters)
+    state = count(*columns, params, threads, progress)
+    counts = with_dropped(state.counts, found.counts["dropped_unknown_category"]) | _remarkable(
+        truth, found, state.counts
+    )
+    if chosen:
+        counts["detections_elsewhere"] = found.counts["detections"] - counts["detections"]
+    names = dict(zip(columns[0].category_ids.tolist(), columns[0].category_names, strict=True))
+    if iou_type != "bbox":
+        conventions = [("detection_area", found.detection_area), *conventions]
+    conventions += [
+        (name, _text(parameters[name]))
+        for name in ("missing_area", "box_masks")
+        if parameters.get(name, "refuse") != "refuse"
+    ]
+    return result_of(
+        state,
+        names,
+        threads,
+        conventions,
+        counts=counts,
+        notes=[*truth.notes, *found.notes],
+        inputs={"gt": _input(truth), "pred": _input(found)},
+    )
+
+
+def _check_coco(settings: Mapping[str, Any], files: Sequence[Source], parameters: Mapping[str, Any]) -> list[Problem]:
+    iou_type = settings["iou_type"]
+    params = _coco_rules(settings, parameters)
+    problems = check_ground_truth(files[0], iou_type, **_coco_reading(params, parameters, "missing_area"))
+    if len(files) < 2:
+        return problems
+    truth = (
+        None if problems else read_ground_truth(files[0], iou_type, **_coco_reading(params, parameters, "missing_area"))
+    )
+    return problems + check_detections(
+        files[1],
+        None if truth is None else truth.columns,
+        iou_type,
+        sizes=None if truth is None else truth.image_sizes,
+        **_coco_reading(params, parameters, "box_masks", "detection_area"),
+    )
+
+
+def _coco_rules(settings: Mapping[str, Any], parameters: Mapping[str, Any]) -> DetectionParams:
+    known = {field.name for field in fields(DetectionParams)}
+    return DetectionParams.of(settings["iou_type"], **{name: parameters[name] for name in parameters if name in known})
+
+
+def _coco_reading(params: DetectionParams, parameters: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The keyword arguments of a reader."""
+    chosen = {name: parameters[name] for name in names if name in parameters}
+    return chosen | ({"keypoints": len(params.sigmas)} if params.iou_type == "keypoints" else {})
+
+
+def _coco_choice(
+    gt: GroundTruth, dt: Detections, parameters: Mapping[str, Any]
+) -> tuple[tuple[GroundTruth, Detections], bool, list[tuple[str, str]]]:
+    """The columns of the chosen images and categories, whether any were chosen, and what the signature says of it."""
+    images, categories = parameters.get("images", "all"), parameters.get("categories", "all")
+    conventions: list[tuple[str, str]] = []
+    everything = [np.ones(len(gt.image_ids), np.bool_), np.ones(len(gt.category_ids), np.bool_)]
+    masks = list(everything)
+    if not _is_all(images):
+        masks[0] = _chosen(images, gt.image_ids.tolist(), {}, "image")
+        conventions.append(("images", _text(sorted(set(_listed(images)), key=str))))
+    if not _is_all(categories):
+        by_name: dict[str, list[int]] = {}
+        for number, name in zip(gt.category_ids.tolist(), gt.category_names, strict=True):
+            by_name.setdefault(name, []).append(number)
+        masks[1] = _chosen(categories, gt.category_ids.tolist(), by_name, "category")
+        conventions.append(("categories", _text(gt.category_ids[masks[1]].tolist())))
+    if not conventions:
+        return (gt, dt), False, conventions
+    return select(gt, dt, *masks), True, conventions
+
+
+def _is_all(value: Any) -> bool:
+    return value in ("all", ("all",))
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+
+
+def _chosen(wanted: Any, ids: list[Any], by_name: Mapping[str, list[Any]], kind: str) -> Bool:
+    """Which of `ids` are wanted, by id or by name."""
+    known: set[Any] = set(ids)
+    chosen: set[Any] = set()
+    for value in _listed(wanted):
+        # ids may be strings that look like integers
+        matches = [value] if value in known else [str(value)] if str(value) in known else by_name.get(str(value), [])
+        if not matches:
+            raise InputError(f"there is no {kind} {value!r}{did_you_mean(str(value), [*map(str, ids[:20]), *by_name])}")
+        chosen.update(matches)
+    return np.array([number in chosen for number in ids], np.bool_)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _remarkable(truth: Reading[GroundTruth], found: Reading[Detections], counted: Mapping[str, int]) -> dict[str, int]:
+    """What the readers completed or dropped, where there is any of it, and the state does not count it."""
+    both = {**truth.counts, **found.counts}
+    return {name: n for name, n in both.items() if n and name in REMARKABLE and name not in counted}
+
+
+REMARKABLE = (
+    "missing_iscrowd",
+    "missing_area",
+    "missing_num_keypoints",
+    "num_keypoints_differ",
+    "duplicate_category_names",
+    "box_masks",
+    "zero_size_annotations",
+    "zero_size_detections",
+)
+"""Counts of the readers that a result shows where they are not 0."""
+
+
+def _input(reading: Reading[Any]) -> Input:
+    return {"path": reading.source.path, "sha256": reading.source.sha256, "bytes": reading.source.bytes}
+
+
+@dataclass(frozen=True)
+class Family:
+    """Who scores and checks the tasks of a family."""
+
+    score: Callable[..., Result]
+    check: Callable[..., list[Problem]]
+
+
+FAMILIES = {"coco": Family(_score_coco, _check_coco)}
