@@ -147,7 +147,7 @@ def _csv(result: Result) -> str:
     """One line per figure: ``task,table,key,metric,value``.
 
     The figures themselves are the table ``values`` with an empty key, the counts the table ``counts``. In all other
-    tables the key is the first cell of the row.
+    tables the key is the first cell of the row followed by its texts, ``7 dog``, so that values are numbers.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -156,9 +156,11 @@ def _csv(result: Result) -> str:
         writer.writerow((result.task, "values", "", metric, _full(value)))
     for table, rows in result.tables.items():
         for row in rows:
-            (_, key), *cells = row.items()
+            (_, first), *cells = row.items()
+            key = " ".join([_full(first), *(cell for _, cell in cells if isinstance(cell, str))])
             for metric, cell in cells:
-                writer.writerow((result.task, table, _full(key), metric, _full(cell)))
+                if not isinstance(cell, str):
+                    writer.writerow((result.task, table, key, metric, _full(cell)))
     for metric, count in result.counts.items():
         writer.writerow((result.task, "counts", "", metric, count))
     return out.getvalue()

@@ -24,8 +24,8 @@ def result() -> Result:
         Signature("coco.bbox@1", (("iou", "0.50:0.95:0.05"), ("max_dets", "1,10,100"))),
         tables={
             "per_category": [
-                {"category": "traffic light", "id": 10, "AP": 1 / 3},
-                {"category": "a|b\n", "id": 2, "AP": math.nan},
+                {"id": 10, "name": "traffic light", "AP": 1 / 3, "detections": 5},
+                {"id": 2, "name": "a|b\n", "AP": math.nan, "detections": 0},
             ],
             "per_iou": [{"iou": 0.5, "AP": 0.7}],
         },
@@ -41,9 +41,9 @@ def test_text(result: Result) -> None:
 AP   0.50458  IoU 0.50:0.95, all areas
 APs      nan  small objects
 
-category       id       AP
-traffic light  10  0.33333
-a|b\\n           2      nan
+id  name                AP  detections
+10  traffic light  0.33333           5
+ 2  a|b\\n              nan           0
 
 images 100, ground truths 839
 
@@ -81,10 +81,10 @@ def test_markdown(result: Result) -> None:
 
 ### per category
 
-| category      |  id |      AP |
-| ------------- | --: | ------: |
-| traffic light |  10 | 0.33333 |
-| a\\|b\\n        |   2 |     nan |
+|  id | name          |      AP | detections |
+| --: | ------------- | ------: | ---------: |
+|  10 | traffic light | 0.33333 |          5 |
+|   2 | a\\|b\\n        |     nan |          0 |
 
 Counts: images 100, ground truths 839.
 
@@ -100,10 +100,10 @@ def test_csv_is_tidy_and_complete(result: Result) -> None:
         ["task", "table", "key", "metric", "value"],
         ["coco.bbox@1", "values", "", "APs", ""],
         ["coco.bbox@1", "values", "", "AP", "0.5045806987249628"],
-        ["coco.bbox@1", "per_category", "traffic light", "id", "10"],
-        ["coco.bbox@1", "per_category", "traffic light", "AP", "0.3333333333333333"],
-        ["coco.bbox@1", "per_category", "a|b\n", "id", "2"],
-        ["coco.bbox@1", "per_category", "a|b\n", "AP", ""],
+        ["coco.bbox@1", "per_category", "10 traffic light", "AP", "0.3333333333333333"],
+        ["coco.bbox@1", "per_category", "10 traffic light", "detections", "5"],
+        ["coco.bbox@1", "per_category", "2 a|b\n", "AP", ""],
+        ["coco.bbox@1", "per_category", "2 a|b\n", "detections", "0"],
         ["coco.bbox@1", "per_iou", "0.5", "AP", "0.7"],
         ["coco.bbox@1", "counts", "", "images", "100"],
         ["coco.bbox@1", "counts", "", "ground_truths", "839"],
