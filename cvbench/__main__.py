@@ -1,0 +1,5 @@
+"""``python -m cvbench`` is ``cvbench``."""
+
+from cvbench.cli import main
+
+main()

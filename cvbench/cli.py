@@ -1,0 +1,358 @@
+"""The command line: one verb per thing that a person wants done.
+
+Standard output is data, standard error is talk. Exit code 0: done; 1: an expectation was not met; 2: wrong usage or
+input. Everything heavy is imported inside of the verbs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from cvbench.errors import CvbenchError, InputError
+
+if TYPE_CHECKING:
+    from cvbench.result import Result
+    from cvbench.tasks import Task
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help takes half of the time
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class ResultForm(str, Enum):
+    """What a result can be written as."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+    md = "md"
+
+
+class ListForm(str, Enum):
+    """What a list can be written as."""
+
+    text = "text"
+    json = "json"
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    app(prog_name="cvbench")
+
+
+# Talk, data, errors
+
+
+def say(message: str) -> None:
+    """Talk to the person; standard output belongs to the data."""
+    sys.stderr.write(f"{message}\n")
+
+
+def put(text: str) -> None:
+    """Write data to standard output, in UTF-8 everywhere. A reader who has seen enough is no error."""
+    try:
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # What is still in the buffer goes nowhere, lest the interpreter complain about the pipe when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """End with exit code 2 and one message where usage, input or a file is at fault."""
+    try:
+        yield
+    except CvbenchError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def fail(message: str) -> NoReturn:
+    """End with exit code 2."""
+    say(f"error: {message}")
+    raise typer.Exit(2) from None
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        put(f"cvbench {version('cvbench')}\n")
+        raise typer.Exit
+
+
+TOP_EXAMPLES = """\b
+Examples:
+  cvbench tasks                                 what can be scored
+  cvbench tasks coco.bbox                       its figures and parameters
+  cvbench score coco.bbox gt.json preds.json    the official figures
+  cvbench check coco.bbox gt.json preds.json    everything that is wrong with two files
+"""
+
+
+@app.callback(epilog=TOP_EXAMPLES)
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Scores for computer vision that can be compared."""
+
+
+TaskArgument = Annotated[
+    str, typer.Argument(metavar="TASK", help="Name of a task; `cvbench tasks` lists them.", show_default=False)
+]
+ParameterOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-p", "--parameter", metavar="NAME=VALUE", help="Change a rule of the task (repeatable).", show_default=False
+    ),
+]
+
+
+# score
+
+SCORE_EXAMPLES = """\b
+Examples:
+  cvbench score coco.bbox gt.json preds.json
+  cvbench score coco.segm gt.json preds.json -p max_dets=1,10,500 --per-category
+  cvbench score coco.bbox gt.json preds.json -o result.json
+  cvbench score coco.bbox gt.json preds.json --expect AP=0.5046 --atol 1e-4
+"""
+
+
+@app.command(epilog=SCORE_EXAMPLES)
+def score(
+    task: TaskArgument,
+    gt: Annotated[str, typer.Argument(metavar="GT", help="File of the ground truth.", show_default=False)],
+    pred: Annotated[str, typer.Argument(metavar="PRED", help="File of the predictions.", show_default=False)],
+    parameter: ParameterOption = None,
+    form: Annotated[
+        ResultForm | None,
+        typer.Option("--format", help="Form of the result. [default: as FILE is named, else text]", show_default=False),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write the result to FILE.", show_default=False),
+    ] = None,
+    arrays: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the curves to FILE (.npz).", show_default=False)
+    ] = None,
+    per_category: Annotated[
+        bool, typer.Option("--per-category", help="Show the figures of each category, too.")
+    ] = False,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="Exit with 1 unless a figure has this value (repeatable).", show_default=False
+        ),
+    ] = None,
+    atol: Annotated[float, typer.Option(min=0.0, metavar="X", help="How far a figure may be off.")] = 1e-4,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Threads to use. [default: one per processor]", show_default=False),
+    ] = None,
+) -> None:
+    """Score the predictions in PRED against the ground truth in GT."""
+    with readable_errors():
+        expected = dict(_expectation(text) for text in expect or ())
+        chosen, parameters = _task(task, parameter)
+        form = form or _form_of(output)
+
+        from cvbench.progress import watched
+        from cvbench.score import score as run
+
+        with watched(say) as progress:
+            result = run(chosen.name, gt, pred, threads=threads, progress=progress, **parameters)
+        _know_figures(expected, result)
+        if arrays is not None:
+            _write_arrays(arrays, result)
+        _write_result(result, chosen, form, per_category, output)
+        if not _met(expected, result, atol):
+            raise typer.Exit(1)
+
+
+def _task(name: str, parameter: list[str] | None) -> tuple[Task, dict[str, Any]]:
+    """The task of that name and its parameters, typed."""
+    from cvbench.tasks import find
+
+    task = find(name)
+    given: dict[str, str] = {}
+    for text in parameter or ():
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"-p {text}: expected NAME=VALUE; `cvbench tasks {task.name}` lists the parameters")
+        if key in given:
+            raise InputError(f"-p {text}: {key} is {given[key]} already")
+        given[key] = value
+    return task, task.parse(given)
+
+
+def _expectation(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise InputError(f"--expect {text}: expected NAME=NUMBER, for example --expect AP=0.5046") from None
+
+
+def _know_figures(expected: Iterable[str], result: Result) -> None:
+    """Refuse expectations of figures that the result does not have."""
+    for name in expected:
+        if name not in result.values:
+            raise InputError(f"--expect {name}: {result.task} has no such figure; it has {', '.join(result.values)}")
+
+
+def _met(expected: dict[str, float], result: Result, atol: float) -> bool:
+    """Whether all expectations are met; says which are not. NaN meets NaN and nothing else."""
+    all_met = True
+    for name, value in expected.items():
+        got = result.values[name]
+        if not (math.isnan(got) if math.isnan(value) else abs(got - value) <= atol):
+            say(f"expectation failed: {name} is {got!r}, expected {value!r} within {atol!r}")
+            all_met = False
+    return all_met
+
+
+def _form_of(output: str | None) -> ResultForm:
+    """The form that the name of the output file asks for."""
+    suffix = Path(output or "").suffix.lower()
+    return next((form for form in ResultForm if suffix == f".{form.value}"), ResultForm.text)
+
+
+def _write_arrays(path: str, result: Result) -> None:
+    import io
+
+    import numpy as np
+
+    from cvbench.result import replace_file
+
+    if not result.arrays:
+        raise InputError(f"--arrays {path}: {result.task} has no curves")
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **result.arrays)  # type: ignore[arg-type]  # its one keyword option is a bool
+    replace_file(path, packed.getvalue())
+
+
+def _write_result(result: Result, task: Task, form: ResultForm, per_category: bool, output: str | None) -> None:
+    """Write to the file or to standard output, where the notes are talk rather than a part of the table."""
+    from cvbench.report import Style, render
+    from cvbench.result import replace_file
+
+    tables = ("per_category",) if per_category else ()
+    text = render(result, form.value, Style(task.describe, task.headline, tables, notes=output is not None))
+    if output is not None:
+        replace_file(output, text.encode())
+        return
+    put(text)
+    if form is ResultForm.text:
+        for note in result.notes:
+            say(f"note: {note}")
+
+
+# tasks
+
+
+@app.command(epilog="\b\nExamples:\n  cvbench tasks\n  cvbench tasks coco.bbox\n")
+def tasks(
+    name: Annotated[str | None, typer.Argument(metavar="TASK", help="Describe this task.", show_default=False)] = None,
+    form: Annotated[ListForm, typer.Option("--format", help="Form of the list.")] = ListForm.text,
+) -> None:
+    """List what can be scored, or describe one task."""
+    with readable_errors():
+        from cvbench.tasks import TASKS, find
+
+        if form is ListForm.json:
+            import json
+
+            listed = [find(name)] if name else TASKS.values()
+            put(json.dumps([_as_dict(task) for task in listed], indent=2) + "\n")
+        elif name:
+            put(_described(find(name)))
+        else:
+            put(_listed(list(TASKS.values())))
+
+
+def _as_dict(task: Task) -> dict[str, Any]:
+    return {
+        "name": task.name,
+        "version": task.version,
+        "summary": task.summary,
+        "reference": task.reference,
+        "inputs": {"gt": task.inputs[0], "pred": task.inputs[1]},
+        "figures": dict(task.describe),
+        "headline": list(task.headline),
+        "parameters": [
+            {"name": rule.name, "default": rule.default_text, "help": rule.help} for rule in task.parameters
+        ],
+    }
+
+
+def _listed(listed: list[Task]) -> str:
+    from cvbench.report import aligned
+
+    return aligned([(task.name, task.summary) for task in listed]) + "\n"
+
+
+def _described(task: Task) -> str:
+    from cvbench.report import aligned
+
+    blocks = [
+        f"{task.name}@{task.version}  {task.summary}\n",
+        aligned([("ground truth", task.inputs[0]), ("predictions", task.inputs[1]), ("reference", task.reference)]),
+        "\nFigures",
+        aligned([(f"  {name}", meaning) for name, meaning in task.describe.items()]),
+    ]
+    if task.parameters:
+        blocks.append("\nParameters with their defaults, to be changed by -p NAME=VALUE")
+        blocks += [f"  {rule.name}={rule.default_text}\n      {rule.help}" for rule in task.parameters]
+    return "\n".join(blocks) + "\n"
+
+
+# check
+
+
+@app.command(epilog="\b\nExamples:\n  cvbench check coco.bbox gt.json\n  cvbench check coco.bbox gt.json preds.json\n")
+def check(
+    task: TaskArgument,
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="The ground truth, then the predictions.", show_default=False),
+    ],
+    parameter: ParameterOption = None,
+) -> None:
+    """List what is wrong with files, every problem with its record.
+
+    Exits with 2 if anything is.
+    """
+    with readable_errors():
+        chosen, parameters = _task(task, parameter)
+        if len(files) > len(chosen.inputs):
+            raise InputError(f"{len(files)} files; expected the ground truth and at most one file of predictions")
+
+        from cvbench.score import check as run
+
+        problems = run(chosen.name, files, **parameters)
+        put("".join(f"{problem.where}: {problem.message}\n" for problem in problems))
+        names = " and ".join(files)
+        if problems:
+            say(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {names}")
+            raise typer.Exit(2)
+        say(f"no problems in {names}")
