@@ -423,6 +423,7 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    except BaseException:
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error  # names what the caller asked for
+    finally:
         temporary.unlink(missing_ok=True)
-        raise

@@ -253,6 +253,12 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_failed_write_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        replace_file(tmp_path / "none" / "file", b"new")
+    assert caught.value.filename == str(tmp_path / "none" / "file")
+
+
 def test_links_are_followed_and_pipes_written_to(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "file")
     replace_file(tmp_path / "link", b"new")
