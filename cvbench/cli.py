@@ -175,6 +175,9 @@ def score(
         expected = dict(_expectation(text) for text in expect or ())
         chosen, parameters = _task(task, parameter)
         form = form or _form_of(output)
+        for path in filter(None, (output, arrays)):
+            if not Path(path).resolve().parent.is_dir():
+                raise InputError(f"{path}: there is no folder to write this file to")
 
         from cvbench.progress import watched
         from cvbench.score import score as run
