@@ -65,7 +65,7 @@ def box_iou_rows(
 
 
 @kernel
-def corner_iou_pairs(a: Float, b: Float, penalty: int, out: Float) -> None:
+def corner_iou_pairs(a: Float, b: Float, crowd: Bool, penalty: int, out: Float) -> None:
     """out (N, M): IoU of corner boxes ``x1, y1, x2, y2`` less a penalty: 0 none, 1 GIoU, 2 DIoU, 3 CIoU."""
     for i in range(len(a)):
         for j in range(len(b)):
@@ -73,7 +73,7 @@ def corner_iou_pairs(a: Float, b: Float, penalty: int, out: Float) -> None:
             height = max(min(a[i, 3], b[j, 3]) - max(a[i, 1], b[j, 1]), 0.0)
             aw, ah = a[i, 2] - a[i, 0], a[i, 3] - a[i, 1]
             bw, bh = b[j, 2] - b[j, 0], b[j, 3] - b[j, 1]
-            union = aw * ah + bw * bh - width * height
+            union = aw * ah if crowd[j] else aw * ah + bw * bh - width * height
             iou = width * height / union if union > 0 else 0.0
             hull_w = max(a[i, 2], b[j, 2]) - min(a[i, 0], b[j, 0])
             hull_h = max(a[i, 3], b[j, 3]) - min(a[i, 1], b[j, 1])
@@ -165,36 +165,68 @@ def oks_exponents_rows(
                 n += 1
 
 
+BLOCK = 128
+"""Up to this many numbers, NumPy adds in eight lanes; more it halves."""
+
+
 @kernel
-def pairwise_sum(values: Float, start: int, n: int) -> float:
-    """Sum of ``values[start:start + n]`` in the order in which NumPy adds a contiguous array."""
-    total: float = 0.0
+def block_sum(values: Float, start: int, n: int) -> float:
+    """Sum of up to `BLOCK` numbers in eight lanes."""
+    total = 0.0
     if n < 8:
         for i in range(start, start + n):
             total += values[i]
         return total
-    if n <= 128:
-        r0, r1, r2, r3 = values[start], values[start + 1], values[start + 2], values[start + 3]
-        r4, r5, r6, r7 = values[start + 4], values[start + 5], values[start + 6], values[start + 7]
-        i = 8
-        while i < n - n % 8:
-            r0 += values[start + i]
-            r1 += values[start + i + 1]
-            r2 += values[start + i + 2]
-            r3 += values[start + i + 3]
-            r4 += values[start + i + 4]
-            r5 += values[start + i + 5]
-            r6 += values[start + i + 6]
-            r7 += values[start + i + 7]
-            i += 8
-        total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
-        while i < n:
-            total += values[start + i]
-            i += 1
-        return total
-    half = n // 2
-    half -= half % 8
-    total += pairwise_sum(values, start, half) + pairwise_sum(values, start + half, n - half)
+    r0, r1, r2, r3 = values[start], values[start + 1], values[start + 2], values[start + 3]
+    r4, r5, r6, r7 = values[start + 4], values[start + 5], values[start + 6], values[start + 7]
+    i = 8
+    while i < n - n % 8:
+        r0 += values[start + i]
+        r1 += values[start + i + 1]
+        r2 += values[start + i + 2]
+        r3 += values[start + i + 3]
+        r4 += values[start + i + 4]
+        r5 += values[start + i + 5]
+        r6 += values[start + i + 6]
+        r7 += values[start + i + 7]
+        i += 8
+    total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
+    while i < n:
+        total += values[start + i]
+        i += 1
+    return total
+
+
+@kernel
+def pairwise_sum(values: Float, start: int, n: int) -> float:
+    """Sum of ``values[start:start + n]`` in the order in which NumPy adds a contiguous array.
+
+    NumPy's own form is recursive. Here the halves that wait for each other stand on a stack: a compiled function that calls
+    itself crashes when Numba loads it from its cache.
+    """
+    if n <= BLOCK:
+        return block_sum(values, start, n)
+    begin, size = np.empty(64, np.int64), np.empty(64, np.int64)
+    left, step = np.empty(64), np.zeros(64, np.int64)
+    begin[0], size[0], step[0] = start, n, 0
+    depth, total = 0, 0.0
+    while depth >= 0:
+        half = size[depth] // 2
+        half -= half % 8
+        if size[depth] <= BLOCK:
+            total = block_sum(values, begin[depth], size[depth])
+            depth -= 1
+        elif step[depth] == 0:
+            step[depth] = 1
+            begin[depth + 1], size[depth + 1], step[depth + 1] = begin[depth], half, 0
+            depth += 1
+        elif step[depth] == 1:
+            step[depth], left[depth] = 2, total
+            begin[depth + 1], size[depth + 1], step[depth + 1] = begin[depth] + half, size[depth] - half, 0
+            depth += 1
+        else:
+            total += left[depth]
+            depth -= 1
     return total
 
 
