@@ -172,16 +172,14 @@ def select(gt: GroundTruth, dt: Detections, images: Bool, categories: Bool) -> t
     images : (I,) bool
     categories : (K,) bool
     """
-    index = np.cumsum(categories) - 1
-    parts: list[Any] = []
-    for columns in (gt, dt):
-        image = image_of_rows(columns.offsets)
-        rows = np.flatnonzero(images[image] & categories[columns.category])
-        offsets = offsets_of(np.bincount(image[rows], minlength=len(images))[images])
-        part = take_rows(columns, rows, offsets)
-        parts.append(replace(part, category=index[part.category]))
     names = tuple(name for name, chosen in zip(gt.category_names, categories.tolist(), strict=True) if chosen)
-    chosen = replace(
-        parts[0], image_ids=gt.image_ids[images], category_ids=gt.category_ids[categories], category_names=names
-    )
-    return chosen, parts[1]
+    ids = {"image_ids": gt.image_ids[images], "category_ids": gt.category_ids[categories], "category_names": names}
+    return replace(_select(gt, images, categories), **ids), _select(dt, images, categories)
+
+
+def _select(columns: _Rows, images: Bool, categories: Bool) -> _Rows:
+    image = image_of_rows(columns.offsets)
+    rows = np.flatnonzero(images[image] & categories[columns.category])
+    offsets = offsets_of(np.bincount(image[rows], minlength=len(images))[images])
+    part = take_rows(columns, rows, offsets)
+    return replace(part, category=(np.cumsum(categories) - 1)[part.category])

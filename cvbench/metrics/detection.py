@@ -696,8 +696,10 @@ def _mean(values: Float) -> float:
 
 def _category_means(values: Float) -> Float:
     """(K,) means over the first two axes of (T, R, K); a category is defined everywhere or nowhere."""
-    flat = np.ascontiguousarray(np.moveaxis(values, 2, 0)).reshape(values.shape[2], -1)
-    return flat.mean(axis=1) if flat.shape[1] else np.full(len(flat), np.nan)
+    if not values.size:
+        return np.full(values.shape[2], np.nan)
+    means: Float = np.ascontiguousarray(np.moveaxis(values, 2, 0)).reshape(values.shape[2], -1).mean(axis=1)
+    return means
 
 
 def with_dropped(counts: dict[str, int], unknown: int) -> dict[str, int]:
@@ -756,10 +758,11 @@ def result_of(
 
 def _conventions(params: DetectionParams) -> list[tuple[str, str]]:
     """The rules as pairs for a signature; what does not apply to the iou_type is left out."""
+    official = DetectionParams.of(params.iou_type)
     pairs = [
         ("iou", _grid(params.iou_thresholds)),
         ("recall", _grid(params.recall_thresholds)),
-        ("areas", ",".join(f"{label}:{low:.12g}:{high:.12g}" for label, low, high in params.areas)),
+        ("areas", "coco" if params.areas == official.areas else ",".join(map(_range, params.areas))),
         ("max_dets", ",".join(map(str, params.max_dets))),
         ("class_agnostic", "yes" if params.class_agnostic else "no"),
         ("id_zero", params.id_zero),
@@ -777,3 +780,9 @@ def _grid(values: tuple[float, ...]) -> str:
     if len(values) > 2 and values == tuple(np.linspace(values[0], values[-1], len(values)).tolist()):
         return f"{values[0]:.12g}:{values[-1]:.12g}:{(values[-1] - values[0]) / (len(values) - 1):.12g}"
     return ",".join(map(repr, values))
+
+
+def _range(area: tuple[str, float, float]) -> str:
+    """An area range as one writes it in the shell."""
+    label, low, high = area
+    return f"{label}:{low!r}:{high!r}"
