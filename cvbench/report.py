@@ -105,7 +105,8 @@ def _text(result: Result, style: Style) -> str:
     blocks = [aligned(_figures(result, style), {1})]
     blocks += [aligned(*_table(result.tables[name])) for name in style.tables if result.tables[name]]
     if counts := _counts(result):
-        blocks.append(textwrap.fill(", ".join(counts), WIDTH, break_long_words=False, break_on_hyphens=False))
+        whole = [count.replace(" ", "\xa0") for count in counts]  # not to be torn apart at the end of a line
+        blocks.append(textwrap.fill(", ".join(whole), WIDTH, break_long_words=False).replace("\xa0", " "))
     if style.notes and result.notes:
         blocks.append("\n".join(f"note: {note}" for note in result.notes))
     blocks.append(str(result.signature))

@@ -129,7 +129,7 @@ def test_long_lines_of_counts_are_wrapped(result: Result) -> None:
     many = Result(result.task, {}, result.signature, counts={f"count_number_{i}": i for i in range(1, 30)})
     text = render(many, "text")
     assert max(map(len, text.splitlines())) <= 100
-    assert "count number 29 29" in text.replace("\n", " ")
+    assert all(f"count number {i} {i}" in text for i in range(1, 30))
 
 
 def test_what_cannot_be_rendered_is_named(result: Result) -> None:
