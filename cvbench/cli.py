@@ -180,7 +180,7 @@ def score(
                 raise InputError(f"{path}: there is no folder to write this file to")
 
         from cvbench.progress import watched
-        from cvbench.score import score as run
+        from cvbench.scoring import score as run
 
         with watched(say) as progress:
             result = run(chosen.name, gt, pred, threads=threads, progress=progress, **parameters)
@@ -350,7 +350,7 @@ def check(
         if len(files) > len(chosen.inputs):
             raise InputError(f"{len(files)} files; expected the ground truth and at most one file of predictions")
 
-        from cvbench.score import check as run
+        from cvbench.scoring import check as run
 
         problems = run(chosen.name, files, **parameters)
         put("".join(f"{problem.where}: {problem.message}\n" for problem in problems))

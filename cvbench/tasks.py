@@ -47,7 +47,7 @@ class Task:
     reference
         The evaluator whose figures these are.
     family
-        Who reads the input and counts, see `cvbench.score`.
+        Who reads the input and counts, see `cvbench.scoring`.
     inputs
         What the ground truth and the predictions are.
     headline

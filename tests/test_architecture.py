@@ -26,12 +26,12 @@ BELOW = {
     "io": ("metrics.masks",),
     "metrics": ("metrics.masks", "result"),
     "tasks": ("metrics", "io"),
-    "score": ("tasks",),
+    "scoring": ("tasks",),
     "compat": ("metrics", "io"),
     "progress": (),
-    "cli": ("score", "report", "progress"),
+    "cli": ("scoring", "report", "progress"),
     "__main__": ("cli",),
-    "__init__": ("score",),
+    "__init__": ("scoring",),
 }
 """Which parts a part of the package stands on; it may import these and whatever they stand on.
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-import cvbench.score
+import cvbench.scoring
 from cvbench import cli, progress
 from cvbench.result import Result, Signature
 from cvbench.tasks import TASKS
@@ -118,7 +118,7 @@ def test_json_is_a_result(run: Run, files: tuple[Path, Path]) -> None:
     assert (answer.code, answer.err) == (0, "")
     assert list(content)[:2] == ["task", "values"]
     assert {"per_category", "signature", "counts", "notes", "inputs", "made_by"} <= content.keys()
-    assert Result.from_json(answer.out).same_scores(cvbench.score.score("coco.bbox", *map(str, files)))
+    assert Result.from_json(answer.out).same_scores(cvbench.scoring.score("coco.bbox", *map(str, files)))
     assert content["inputs"]["gt"]["path"] == str(files[0])
 
 
@@ -126,7 +126,7 @@ def test_csv_is_tidy(run: Run, files: tuple[Path, Path]) -> None:
     answer = run("score", "coco.bbox", *files, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(answer.out)))
     values = {row["metric"]: row["value"] for row in rows if row["table"] == "values"}
-    expected = cvbench.score.score("coco.bbox", *map(str, files)).values
+    expected = cvbench.scoring.score("coco.bbox", *map(str, files)).values
     assert {name: float(value or "nan") for name, value in values.items()} == pytest.approx(
         expected, abs=0, nan_ok=True
     )
@@ -159,7 +159,7 @@ def test_the_form_may_be_said(run: Run, files: tuple[Path, Path], tmp_path: Path
 def test_arrays_are_those_of_the_result(run: Run, files: tuple[Path, Path], tmp_path: Path) -> None:
     path = tmp_path / "curves.npz"
     assert run("score", "coco.bbox", *files, "--arrays", path).code == 0
-    expected = cvbench.score.score("coco.bbox", *map(str, files)).arrays
+    expected = cvbench.scoring.score("coco.bbox", *map(str, files)).arrays
     with np.load(path) as arrays:
         assert set(arrays) == set(expected)
         for name, array in expected.items():
@@ -180,7 +180,7 @@ def test_parameters_and_threads(run: Run, files: tuple[Path, Path]) -> None:
         "--format",
         "json",
     )
-    expected = cvbench.score.score("coco.bbox", *map(str, files), max_dets=(1, 2), class_agnostic=True)
+    expected = cvbench.scoring.score("coco.bbox", *map(str, files), max_dets=(1, 2), class_agnostic=True)
     assert Result.from_json(answer.out).same_scores(expected)
 
 
@@ -200,7 +200,7 @@ def test_notes_are_talk(run: Run, files: tuple[Path, Path], tmp_path: Path) -> N
 
 
 def test_expectations_that_are_met(run: Run, files: tuple[Path, Path]) -> None:
-    values = cvbench.score.score("coco.bbox", *map(str, files)).values
+    values = cvbench.scoring.score("coco.bbox", *map(str, files)).values
     answer = run(
         "score", "coco.bbox", *files, "--expect", f"AP={values['AP'] + 5e-5}", "--expect", "APs=0.1", "--atol", "1"
     )
@@ -208,7 +208,7 @@ def test_expectations_that_are_met(run: Run, files: tuple[Path, Path]) -> None:
 
 
 def test_expectations_that_are_not_met_are_named(run: Run, files: tuple[Path, Path]) -> None:
-    result = cvbench.score.score("coco.bbox", *map(str, files))
+    result = cvbench.scoring.score("coco.bbox", *map(str, files))
     answer = run(
         "score",
         "coco.bbox",
@@ -238,7 +238,7 @@ def test_nan_meets_only_nan(run: Run, tmp_path: Path, expected: str, atol: str, 
 
 
 def test_no_tolerance_is_no_tolerance(run: Run, files: tuple[Path, Path]) -> None:
-    ap = cvbench.score.score("coco.bbox", *map(str, files)).values["AP"]
+    ap = cvbench.scoring.score("coco.bbox", *map(str, files)).values["AP"]
     assert run("score", "coco.bbox", *files, "--expect", f"AP={ap!r}", "--atol", "0").code == 0
     assert run("score", "coco.bbox", *files, "--expect", f"AP={np.nextafter(ap, 0)!s}", "--atol", "0").code == 1
 
@@ -302,7 +302,7 @@ def test_an_interrupt_is_no_traceback(run: Run, files: tuple[Path, Path], monkey
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cvbench.score, "score", interrupted)
+    monkeypatch.setattr(cvbench.scoring, "score", interrupted)
     assert run("score", "coco.bbox", *files) == (130, "", "")
 
 

@@ -16,7 +16,8 @@ from cvbench.metrics.detection import DetectionParams, Progress, count, result_o
 from cvbench.result import Input, Result
 from cvbench.tasks import did_you_mean, find
 
-Source = str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]
+Source = Any
+"""A path, or what decoding its JSON gives."""
 
 
 def score(
@@ -126,7 +127,7 @@ def _score_coco(
         counts["detections_elsewhere"] = found.counts["detections"] - counts["detections"]
     names = dict(zip(columns[0].category_ids.tolist(), columns[0].category_names, strict=True))
     if iou_type != "bbox":
-        conventions = [("detection_area", found.detection_area), *conventions]
+        conventions = [("detection_area", str(found.detection_area)), *conventions]
     conventions += [
         (name, _text(parameters[name]))
         for name in ("missing_area", "box_masks")
