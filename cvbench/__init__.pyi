@@ -1,0 +1,36 @@
+"""What type checkers see of the public names, which `__init__.py` resolves on first use."""
+
+from cvbench.columns import Detections as Detections, GroundTruth as GroundTruth, Masks as Masks
+from cvbench.errors import (
+    CvbenchError as CvbenchError,
+    FormatError as FormatError,
+    InputError as InputError,
+    MismatchError as MismatchError,
+    MissingDependency as MissingDependency,
+)
+from cvbench.metrics.detection import COCO_SIGMAS as COCO_SIGMAS, DetectionParams as DetectionParams
+from cvbench.metrics.detection_ap import DetectionAP as DetectionAP, detection_ap as detection_ap
+from cvbench.metrics.masks import (
+    boundary_iou as boundary_iou,
+    mask_boundary as mask_boundary,
+    mask_iou as mask_iou,
+    masks_from_boxes as masks_from_boxes,
+    masks_from_counts as masks_from_counts,
+    masks_from_polygons as masks_from_polygons,
+    masks_from_strings as masks_from_strings,
+    rle_area as rle_area,
+    rle_boxes as rle_boxes,
+    rle_decode as rle_decode,
+    rle_encode as rle_encode,
+    rle_merge as rle_merge,
+    rle_to_strings as rle_to_strings,
+)
+from cvbench.metrics.precision_recall import (
+    average_precision as average_precision,
+    greedy_match as greedy_match,
+    precision_recall_curve as precision_recall_curve,
+)
+from cvbench.metrics.similarity import box_iou as box_iou, oks as oks
+from cvbench.result import Provenance as Provenance, Result as Result, Signature as Signature, comparable as comparable
+from cvbench.scoring import check as check, score as score
+from cvbench.tasks import TASKS as TASKS
