@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+
 from mode import JIT
 
 AREAS = (0.0, 1.0, 1024.0, 1024.0, 9216.0, 9216.0, 1023.9999999999999, 1e10, 1e10 + 1e-5)
@@ -50,8 +51,8 @@ def knobs(detections: int = 30) -> st.SearchStrategy[Knobs]:
     )
 
 
-def coco(knobs: Knobs, iou_type: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A ground truth and detections as COCO's JSON has them."""
+def coco(knobs: Knobs, iou_type: str, *, polygons: bool = True) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A ground truth and detections as COCO's JSON has them; without `polygons`, all masks are run-length encoded."""
     rng = np.random.default_rng(knobs.seed)
     images = [
         {"id": int(i), "height": SIZE[0], "width": SIZE[1]} for i in rng.permutation(knobs.images * 3)[: knobs.images]
@@ -64,7 +65,7 @@ def coco(knobs: Knobs, iou_type: str) -> tuple[dict[str, Any], list[dict[str, An
         for _ in range(rng.integers(0, knobs.objects + 1)):
             box = _box(rng, knobs.grid)
             near.append((box, int(rng.choice(ids))))
-            annotations.append(_annotation(rng, knobs, iou_type, image["id"], *near[-1]))
+            annotations.append(_annotation(rng, knobs, iou_type, image["id"], *near[-1], polygons))
         for _ in range(rng.integers(0, knobs.detections + 1)):
             box, category = _box(rng, knobs.grid), int(rng.choice(ids))
             if near and rng.random() < 0.7:
@@ -88,14 +89,14 @@ def coco(knobs: Knobs, iou_type: str) -> tuple[dict[str, Any], list[dict[str, An
 
 
 def _annotation(
-    rng: np.random.Generator, knobs: Knobs, iou_type: str, image: int, box: np.ndarray, category: int
+    rng: np.random.Generator, knobs: Knobs, iou_type: str, image: int, box: np.ndarray, category: int, polygons: bool
 ) -> dict[str, Any]:
     annotation: dict[str, Any] = {
         "image_id": image,
         "category_id": category,
         "iscrowd": int(knobs.crowds and rng.random() < 0.2),
         "area": float(rng.choice(AREAS) if rng.random() < 0.5 else box[2] * box[3] * 0.7),
-        **_geometry(rng, iou_type, box, found=False),
+        **_geometry(rng, iou_type, box, found=False, polygons=polygons),
     }
     if iou_type == "keypoints":
         annotation["num_keypoints"] = int(np.count_nonzero(np.array(annotation["keypoints"])[2::3]))
@@ -107,7 +108,9 @@ def _box(rng: np.random.Generator, grid: bool) -> np.ndarray:
     return np.round(np.concatenate([corner, size])) if grid else np.concatenate([corner, size])
 
 
-def _geometry(rng: np.random.Generator, iou_type: str, box: np.ndarray, *, found: bool) -> dict[str, Any]:
+def _geometry(
+    rng: np.random.Generator, iou_type: str, box: np.ndarray, *, found: bool, polygons: bool = False
+) -> dict[str, Any]:
     x, y, w, h = box.tolist()
     if iou_type == "bbox":
         return {"bbox": [x, y, w, h]}
@@ -120,7 +123,7 @@ def _geometry(rng: np.random.Generator, iou_type: str, box: np.ndarray, *, found
         points[:, 2] = rng.choice([0, 1, 2], 17) if rng.random() < 0.8 else 0
         return {"keypoints": points.reshape(-1).tolist(), "bbox": [x, y, w, h]}
     outline = [x, y, x + w, y, x + w, y + h * 0.8, x + w / 2, y + h, x, y + h * 0.6]
-    if not found and rng.random() < 0.7:
+    if polygons and rng.random() < 0.7:
         return {"segmentation": [outline]}
     mask = np.zeros(SIZE, np.uint8)
     mask[max(int(y), 0) : max(int(y + h), 0), max(int(x), 0) : max(int(x + w), 0)] = 1

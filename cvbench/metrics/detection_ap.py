@@ -108,9 +108,16 @@ class DetectionAP(Metric[DetectionState]):
             self._add(_image_id(truth, f"gt{index}"), arrays | self._detections(found, f"pred{index}"))
         return self
 
-    def compute(self) -> Result:
-        """Score all images so far; more may follow."""
-        return result_of(self.state, self.categories, self.threads, (("detection_area", self.detection_area),))
+    def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
+        """Score all images so far; more may follow.
+
+        Parameters
+        ----------
+        weights
+            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id; None: once.
+        """
+        conventions = [] if self.params.iou_type == "bbox" else [("detection_area", self.detection_area)]
+        return result_of(self.state, self.categories, self.threads, conventions, weights=weights)
 
     def _ground_truth(self, image: ImageDict, where: str) -> dict[str, NDArray[Any]]:
         labels = _array(image, "labels", where, np.int64, (None,))
@@ -336,15 +343,16 @@ def _from_rle_dicts(rles: Sequence[Mapping[str, Any]], where: str) -> Masks:
 def _own_area(objects: Mapping[str, NDArray[Any]]) -> Float:
     """Areas by box, pixels of the mask, or the extent of the keypoints, whichever there is."""
     if "boxes" in objects:
-        widths, heights = objects["boxes"][:, 2], objects["boxes"][:, 3]
-        return np.multiply(widths, heights)
+        area: Float = objects["boxes"][:, 2] * objects["boxes"][:, 3]
+        return area
     if "counts" in objects:
         return rle_area(Masks(objects["counts"], offsets_of(objects["runs"]), objects["sizes"]))
     points = objects["keypoints"][:, :, :2]
     if len(points) == 0:
         return np.zeros(0)
     extent = points.max(axis=1) - points.min(axis=1)
-    return np.multiply(extent[:, 0], extent[:, 1])
+    area = extent[:, 0] * extent[:, 1]
+    return area
 
 
 def _joined(parts: list[dict[str, NDArray[Any]]], name: str, dtype: type, tail: tuple[int, ...] = ()) -> NDArray[Any]:

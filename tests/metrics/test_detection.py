@@ -99,7 +99,7 @@ def test_partners_agree_with_outcomes(knobs: Knobs) -> None:
 def test_nothing_to_find_is_undefined_and_nothing_found_is_zero() -> None:
     image = {"id": 1, "height": 10, "width": 10}
     truth = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "area": 25, "iscrowd": 0}
-    for annotations, expected in (([], np.nan), ([truth], 0.0), ([truth | {"iscrowd": 1}], np.nan)):
+    for truths, expected in (([], np.nan), ([truth], 0.0), ([truth | {"iscrowd": 1}], np.nan)):
         gt = read_ground_truth(
             {"images": [image], "categories": [{"id": 1}], "annotations": annotations}, "bbox"
         ).columns

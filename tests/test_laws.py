@@ -1,0 +1,178 @@
+"""What holds for every metric, because every score is a summary of counts and counts add.
+
+A new metric is one more entry of `CASES`.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from cvbench import DetectionAP, MismatchError, Result
+from cvbench.metrics.base import Metric
+from generated import Knobs, coco, knobs
+
+Pair = tuple[dict[str, Any], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A metric and images for it."""
+
+    metric: Callable[[], Metric[Any]]
+    images: Callable[[Knobs], list[Pair]]
+
+
+def detection_images(iou_type: str) -> Callable[[Knobs], list[Pair]]:
+    names = {"bbox": "bbox", "segm": "segmentation", "boundary": "segmentation", "keypoints": "keypoints"}
+    forms = {"bbox": "boxes", "segm": "masks", "boundary": "masks", "keypoints": "keypoints"}
+
+    def shape(record: dict[str, Any]) -> Any:
+        value = record[names[iou_type]]
+        return np.reshape(value, (17, 3)) if iou_type == "keypoints" else value
+
+    def images(knobs: Knobs) -> list[Pair]:
+        gt, dt = coco(knobs, iou_type, polygons=False)
+        pairs = []
+        for image in gt["images"]:
+            truths = [record for record in gt["annotations"] if record["image_id"] == image["id"]]
+            found = [record for record in dt if record["image_id"] == image["id"]]
+            truth: dict[str, Any] = {"labels": [record["category_id"] for record in truths], "image_id": image["id"]}
+            truth |= {name: [record[name] for record in truths] for name in ("area", "iscrowd")}
+            truth[forms[iou_type]] = [shape(record) for record in truths]
+            if iou_type == "keypoints":
+                truth["boxes"] = [record["bbox"] for record in truths]
+            pred: dict[str, Any] = {"labels": [record["category_id"] for record in found]}
+            pred |= {
+                "scores": [record["score"] for record in found],
+                forms[iou_type]: [shape(record) for record in found],
+            }
+            pairs.append((truth, pred))
+        return sorted(pairs, key=lambda pair: pair[0]["image_id"])
+
+    return images
+
+
+CASES = {
+    f"detection {iou_type}": Case(
+        lambda iou_type=iou_type: DetectionAP(iou_type, box_format="xywh"), detection_images(iou_type)
+    )
+    for iou_type in ("bbox", "segm", "boundary", "keypoints")
+}
+
+every_metric = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+
+
+def fed(case: Case, images: list[Pair]) -> Any:
+    metric = case.metric()
+    for gt, pred in images:
+        metric.update(gt, pred)
+    return metric
+
+
+def scores(case: Case, images: list[Pair]) -> Result:
+    result: Result = fed(case, images).compute()
+    return result
+
+
+@every_metric
+@given(knobs=knobs(10), data=st.data())
+def test_shards_merged_in_any_order_equal_the_whole(case: Case, knobs: Knobs, data: st.DataObject) -> None:
+    images = case.images(knobs)
+    whole = scores(case, images)
+    home = data.draw(st.lists(st.integers(0, 2), min_size=len(images), max_size=len(images)))
+    shards = [fed(case, [pair for pair, shard in zip(images, home, strict=True) if shard == i]) for i in range(3)]
+    for order in ([0, 1, 2], [2, 0, 1]):
+        merged = case.metric().merge(*(shards[i] for i in order))
+        assert merged.compute().same_scores(whole)
+    nested = case.metric().merge(case.metric().merge(shards[2], shards[1]), shards[0])
+    assert nested.compute().same_scores(whole)
+
+
+@every_metric
+@given(knobs=knobs(10), data=st.data())
+def test_images_without_ids_merge_in_any_order(case: Case, knobs: Knobs, data: st.DataObject) -> None:
+    images = [
+        ({name: value for name, value in gt.items() if name != "image_id"}, pred) for gt, pred in case.images(knobs)
+    ]
+    cut = data.draw(st.integers(0, len(images)))
+    first, second = fed(case, images[:cut]), fed(case, images[cut:])
+    there, back = (case.metric().merge(*pair).compute() for pair in ((first, second), (second, first)))
+    assert there.same_scores(back)
+    assert fed(case, images).compute().same_scores(scores(case, case.images(knobs)))
+
+
+@every_metric
+@given(knobs=knobs(10), data=st.data())
+def test_the_order_of_updates_does_not_matter(case: Case, knobs: Knobs, data: st.DataObject) -> None:
+    images = case.images(knobs)
+    assert scores(case, data.draw(st.permutations(images))).same_scores(scores(case, images))
+
+
+@every_metric
+@given(knobs=knobs(10))
+def test_the_number_of_threads_does_not_matter(case: Case, knobs: Knobs) -> None:
+    metric = fed(case, case.images(knobs))
+    results = []
+    for threads in (1, 2, 3):
+        again = copy.deepcopy(metric)
+        again.threads = threads
+        results.append(again.compute())
+    assert results[0].same_scores(results[1])
+    assert results[0].same_scores(results[2])
+
+
+@every_metric
+@given(knobs=knobs(10), data=st.data())
+def test_a_weight_is_a_number_of_copies(case: Case, knobs: Knobs, data: st.DataObject) -> None:
+    images = case.images(knobs)
+    weights = data.draw(st.lists(st.integers(0, 3), min_size=len(images), max_size=len(images)))
+    copies = [
+        (gt | {"image_id": gt["image_id"] * 4 + n}, pred)
+        for (gt, pred), weight in zip(images, weights, strict=True)
+        for n in range(weight)
+    ]
+    metric = fed(case, images)
+    by_id = {gt["image_id"]: weight for (gt, _), weight in zip(images, weights, strict=True)}
+    weighted, copied = metric.compute(weights=by_id), scores(case, copies)
+    np.testing.assert_equal(weighted.values, copied.values)
+    alike = np.array([by_id[number] for number in metric.state.image_ids.tolist()])
+    assert metric.compute(weights=alike).same_scores(weighted)
+
+
+@every_metric
+@given(knobs=knobs(10))
+def test_the_contract_of_a_metric(case: Case, knobs: Knobs) -> None:
+    images = case.images(knobs)
+    before = copy.deepcopy(images)
+    metric = fed(case, images)
+    first = metric.compute()
+    assert metric.compute().same_scores(first), "computing twice gives the same"
+    assert pickle.loads(pickle.dumps(metric)).compute().same_scores(first), "a metric survives pickling"
+    np.testing.assert_equal(images, before, "inputs are not changed")
+    other = fed(case, [])
+    other.merge(metric)
+    assert metric.compute().same_scores(first), "what was merged stays as it was"
+    assert other.compute().same_scores(first), "an empty metric is neutral"
+    assert metric.reset().compute().same_scores(case.metric().compute()), "reset forgets"
+
+
+@every_metric
+def test_an_image_counts_once(case: Case) -> None:
+    images = case.images(Knobs(0, 2, 1, 2, 2, 5, True, False, 1, False))
+    with pytest.raises(ValueError, match="came before"):
+        fed(case, [images[0], images[0]])
+    with pytest.raises(MismatchError, match="1 image ids occur more than once"):
+        fed(case, images).merge(fed(case, images[:1]))
+
+
+def test_states_under_other_rules_do_not_merge() -> None:
+    with pytest.raises(MismatchError, match="params differs"):
+        DetectionAP().merge(DetectionAP(max_dets=(5,)))
