@@ -266,46 +266,43 @@ def decode_pixels(counts: Counts, offsets: Int, pixels: Bytes) -> None:
 def string_lengths(codes: Bytes, offsets: Int, lengths: Int, start: int, stop: int) -> None:
     """Number of runs in the compressed strings ``start:stop``.
 
-    0 for the empty string and for one that is not of the code: a byte below 48 or above 111, a number of more than 7
-    bytes (it would not fit into 32 bits), an end in the middle of a number.
+    0 for the empty string and for one that is not of the code: a byte below 48 or above 111, or an end in the middle
+    of a number.
     """
     for n in range(start, stop):
-        runs = size = 0
+        runs = foreign = last = np.int64(0)
         for k in range(offsets[n], offsets[n + 1]):
             code = np.int64(codes[k]) - 48
-            size += 1
-            if code < 0 or code > 63 or size > 7:
-                size = 8
-                break
-            if code & 32 == 0:
-                runs += 1
-                size = 0
-        lengths[n] = runs if size == 0 else 0
+            foreign |= code & ~63
+            last = code & 32
+            runs += 1 - (last >> 5)
+        lengths[n] = runs if foreign == 0 and last == 0 else 0
 
 
 @kernel
 def string_counts(codes: Bytes, starts: Int, offsets: Int, counts: Counts, start: int, stop: int) -> None:
     """Decode the compressed strings ``start:stop`` to the runs ``counts[offsets[n]:offsets[n + 1]]``.
 
-    Six bits per byte, least significant first: five bits of the number, then whether more follow. The last of the
-    five bits is the sign. From the fourth run on the number is the difference to the run two before.
+    Six bits per byte, least significant first: five bits of the number, then whether more follow. The last of the five
+    bits is the sign. From the fourth run on the number is the difference to the run two before. A negative run, or a
+    number of more bytes than a run can need, becomes a run longer than any image.
     """
     for n in range(start, stop):
         p = starts[n]
         for k in range(offsets[n], offsets[n + 1]):
-            value = np.int64(0)
-            shift = np.int64(0)
-            code = np.int64(32)
+            code = np.int64(codes[p]) - 48
+            value = code & 31
+            shift = np.int64(5)
+            p += 1
             while code & 32:
                 code = np.int64(codes[p]) - 48
                 value |= (code & 31) << shift
-                shift += 5
+                shift = min(shift + 5, 40)
                 p += 1
-            if code & 16:
-                value -= np.int64(1) << shift
+            value -= (code & 16) << (shift - 4)
             if k - offsets[n] > 2:
                 value += np.int64(counts[k - 2])
-            counts[k] = value & 0xFFFFFFFF
+            counts[k] = value if 0 <= value < WRAP and shift < 40 else WRAP - 1
 
 
 @kernel
