@@ -326,7 +326,7 @@ def encode_strings(counts: Counts, offsets: Int, codes: Bytes, ends: Int) -> Non
 @kernel
 def fine(coordinate: float) -> int:
     """The point of the fine grid next to a coordinate in pixels, truncated toward zero as C does."""
-    return np.int64(SCALE * coordinate + 0.5)
+    return int(SCALE * coordinate + 0.5)
 
 
 @kernel
@@ -342,12 +342,12 @@ def edge_row(x0: int, y0: int, x1: int, y1: int, seam: int) -> int:
             x0, y0, x1, y1 = x1, y1, x0, y0
         slope = (y1 - y0) / dx
         t = seam - x0
-        return min(np.int64(y0 + slope * t + 0.5), np.int64(y0 + slope * (t + 1) + 0.5))
+        return min(int(y0 + slope * t + 0.5), int(y0 + slope * (t + 1) + 0.5))
     if y0 > y1:
         x0, y0, x1, y1 = x1, y1, x0, y0
     slope = (x1 - x0) / dy
     rising = slope > 0.0
-    t = np.int64((seam + 0.5 - x0) / slope)  # a guess: which step crosses is up to the rounding of each point
+    t = int((seam + 0.5 - x0) / slope)  # a guess: which step crosses is up to the rounding of each point
     while t > 1 and (x0 + slope * (t - 1) + 0.5 >= seam + 1) == rising:
         t -= 1
     while t < 1 or (x0 + slope * t + 0.5 >= seam + 1) != rising:
@@ -367,7 +367,7 @@ def polygon_crossings(xy: Float, parts: Int, masks: Int, sizes: Int, keys: Int, 
     for n in range(start, stop):
         height, width = sizes[n]
         for part in range(masks[n], masks[n + 1]):
-            x0 = y0 = np.int64(0)
+            x0 = y0 = 0
             if parts[part] < parts[part + 1]:
                 x0, y0 = fine(xy[2 * parts[part + 1] - 2]), fine(xy[2 * parts[part + 1] - 1])
             for point in range(parts[part], parts[part + 1]):
@@ -430,6 +430,53 @@ def push_run(counts: Counts, first: int, at: int, gap: int, length: int) -> int:
 
 
 @kernel
+def column_pieces(
+    counts: Counts, first: int, stop: int, height: int, x0: int, width: int
+) -> tuple[Int, NDArray[np.int32], NDArray[np.int32]]:
+    """The foreground of the mask ``counts[first:stop]``, cut where a column ends.
+
+    Column ``x0 + c`` has the pieces ``of_column[c]:of_column[c + 1]``, each from row ``tops`` up to row ``bottoms``.
+    """
+    of_column = np.zeros(width + 1, np.int64)
+    tops = np.empty((stop - first) // 2 + width, np.int32)
+    bottoms = np.empty((stop - first) // 2 + width, np.int32)
+    n = end = np.int64(0)
+    for k in range(first, stop - 1, 2):
+        begin = end + np.int64(counts[k])
+        end = begin + np.int64(counts[k + 1])
+        while begin < end:
+            x = begin // height
+            top = begin - x * height
+            if n > 0 and of_column[x - x0 + 1] == n and bottoms[n - 1] == top:  # a run of length zero is no gap
+                n -= 1
+            else:
+                tops[n] = top
+            bottoms[n] = min(end - x * height, height)
+            begin = (x + 1) * height
+            n += 1
+            of_column[x - x0 + 1] = n
+    for c in range(width):
+        of_column[c + 1] = max(of_column[c + 1], of_column[c])
+    return of_column, tops, bottoms
+
+
+@kernel
+def extend_streaks(
+    streaks: NDArray[np.int32], y0: int, tops: NDArray[np.int32], bottoms: NDArray[np.int32], reach: int
+) -> None:
+    """Count one column more for rows (from `y0` on) that lie deeper than `reach` in a piece, begin anew for others."""
+    row = 0
+    for n in range(len(tops)):
+        inner, outer = tops[n] + reach - y0, bottoms[n] - reach - y0
+        if inner < outer:
+            streaks[row:inner] = 0
+            for y in range(inner, outer):
+                streaks[y] += 1
+            row = outer
+    streaks[row:] = 0
+
+
+@kernel
 def boundary_runs(
     counts: Counts, offsets: Int, sizes: Int, boxes: Int, reach: Int, out: Counts, lengths: Int, start: int, stop: int
 ) -> int:
@@ -437,68 +484,45 @@ def boundary_runs(
 
     Returns the end of the runs in `out`, or -1 if they do not fit.
 
-    One sweep over the columns of the box of a mask. `streaks` holds for each row how many columns, up to the leading
-    one, have foreground in all rows within reach; a pixel is inside when the streak of its row, `reach` columns
-    further on, covers the whole neighbourhood. So a mask costs time by the area of its box, whatever the reach.
+    One sweep over the columns of a mask's box. The streak of a row is the number of columns, up to the leading one, in
+    which all rows within reach are foreground. A pixel is inside, not boundary, when the streak of its row, `reach`
+    columns further on, covers the whole neighbourhood. So a mask costs time by the area of its box, whatever the reach.
     """
     at = 0
-    streaks = np.zeros(1, np.int64)
     for n in range(start, stop):
         height, pixels = sizes[n, 0], sizes[n, 0] * sizes[n, 1]
-        x0, y0, box_width, box_height = boxes[n]
+        x0, y0, width, box_height = boxes[n]
         d = reach[n]
-        if box_height > len(streaks):
-            streaks = np.zeros(box_height, np.int64)
-        streaks[:box_height] = 0
+        of_column, tops, bottoms = column_pieces(counts, offsets[n], offsets[n + 1], height, x0, width)
+        streaks = np.zeros(box_height, np.int32)
         first, written = at, np.int64(0)
-        lead, lead_begin = offsets[n] + 1, np.int64(0)  # foreground run and its first pixel, for the leading column
-        lag, lag_begin = lead, lead_begin  # and for the column that is written
-        if offsets[n + 1] - offsets[n] > 1:
-            lead_begin = lag_begin = np.int64(counts[offsets[n]])
-        for x in range(x0 - d, x0 + box_width):
-            if x + d < x0 + box_width:
-                column = (x + d) * height
-                row = y0
-                while lead < offsets[n + 1] and lead_begin < column + height:
-                    lead_end = lead_begin + np.int64(counts[lead])
-                    inner = max(lead_begin - column, 0) + d
-                    outer = min(lead_end - column, height) - d
-                    if inner < outer:
-                        streaks[row - y0 : inner - y0] = 0
-                        streaks[inner - y0 : outer - y0] += 1
-                        row = outer
-                    if lead_end > column + height:
-                        break
-                    lead_begin = lead_end + (np.int64(counts[lead + 1]) if lead + 1 < offsets[n + 1] else 0)
-                    lead += 2
-                streaks[row - y0 : box_height] = 0
-            if x < x0:
+        for c in range(-d, width):
+            if c + d < width:
+                ahead = slice(of_column[c + d], of_column[c + d + 1])
+                extend_streaks(streaks, y0, tops[ahead], bottoms[ahead], d)
+            else:
+                streaks[:] = 0
+            if c < 0:
                 continue
-            if at + height + 3 > len(out):
+            if at + box_height + 3 > len(out):
                 return -1
-            column = x * height
-            while lag < offsets[n + 1] and lag_begin < column + height:
-                lag_end = lag_begin + np.int64(counts[lag])
-                begin, end = max(lag_begin - column, 0), min(lag_end - column, height)
-                row = begin
-                while row < end:
-                    inner = row
-                    if x + d < x0 + box_width:
-                        while row < end and streaks[row - y0] <= 2 * d:
-                            row += 1
-                    else:
-                        row = end
-                    if row > inner:
-                        at = push_run(out, first, at, column + inner - written, row - inner)
-                        written = column + row
-                    while row < end and streaks[row - y0] > 2 * d:
+            column = (x0 + c) * height
+            for piece in range(of_column[c], of_column[c + 1]):
+                begin, end = np.int64(tops[piece]), np.int64(bottoms[piece])
+                row = begin + d
+                while row < end - d:
+                    if streaks[row - y0] <= 2 * d:
                         row += 1
-                if lag_end > column + height:
-                    break
-                lag_begin = lag_end + (np.int64(counts[lag + 1]) if lag + 1 < offsets[n + 1] else 0)
-                lag += 2
+                        continue
+                    at = push_run(out, first, at, column + begin - written, row - begin)
+                    written = column + row
+                    while row < end - d and streaks[row - y0] > 2 * d:
+                        row += 1
+                    begin = row
+                at = push_run(out, first, at, column + begin - written, end - begin)
+                written = column + end
         if written < pixels:
-            if at + 1 > len(out):
+            if at == len(out):
                 return -1
             out[at] = pixels - written
             at += 1
