@@ -44,6 +44,16 @@ def pixels(draw: st.DrawFn, height: int, width: int) -> NDArray[np.bool_]:
 
 
 @st.composite
+def split(draw: st.DrawFn, counts: list[int]) -> list[int]:
+    """The same mask in other words: a run of length zero splits some runs in two."""
+    parts: list[int] = []
+    for count in counts:
+        cut = draw(st.integers(0, count)) if draw(st.integers(0, 3)) == 0 else None
+        parts += [count] if cut is None else [cut, 0, count - cut]
+    return parts
+
+
+@st.composite
 def run_lists(draw: st.DrawFn, pixels: int, most: int = 8) -> list[int]:
     """Run lengths that cover so many pixels, any of them zero."""
     cuts = sorted(draw(st.lists(st.integers(0, pixels), max_size=most)))

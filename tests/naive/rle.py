@@ -22,6 +22,14 @@ def decode(counts: Sequence[int], height: int, width: int) -> Pixels:
     return np.array(values).reshape(width, height).T
 
 
+def box(mask: Pixels) -> list[int]:
+    """``[x, y, width, height]`` around the foreground, zeros without any."""
+    rows, columns = np.nonzero(mask)
+    if len(rows) == 0:
+        return [0, 0, 0, 0]
+    return [columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1]
+
+
 def iou(a: Pixels, b: Pixels, crowd: bool = False) -> float:
     both = np.count_nonzero(a & b)
     return both / np.count_nonzero(a if crowd else a | b) if both else 0.0

@@ -1,0 +1,283 @@
+"""Masks as run lengths: made from pixels, polygons, boxes and strings; measured, merged, compared.
+
+Conventions
+-----------
+A mask is a run-length code (`cvbench.columns.Masks`): the pixels down the columns from the top left corner, in runs of
+background and foreground by turns, background first; a run may have length zero. Coordinates are in pixels, the top
+left corner of the image is (0, 0), and the pixel in column x and row y is the square from (x, y) to (x + 1, y + 1).
+Sizes are ``(height, width)`` in pixels.
+
+A function that makes masks raises `InputError` for input that is not a mask, and names the first that is not. Runs that
+do not cover their image can be let through (``check=False``) and listed by `invalid_masks`.
+
+Reference
+---------
+pycocotools 2.0.11 (Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014) on x86-64, to the last bit, its
+string code, rasteriser and boxes included. One habit of it can surprise: its loop over the runs of two masks ends where
+a run of length zero comes up in both at once, behind their first. So a mask with such a run inside, which no encoder
+writes, has IoU 0 with itself.
+
+Boundaries are those of boundary-iou-api (Cheng et al., "Boundary IoU", CVPR 2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cvbench.columns import Float, Int, Masks, offsets_of
+from cvbench.errors import InputError
+from cvbench.kernels import map_ranges, rle as kernels
+
+Counts = NDArray[np.uint32]
+
+CHUNK = 1024
+"""Masks that one call of a kernel works on."""
+
+
+def rle_encode(masks: ArrayLike) -> Masks:
+    """Run-length encode pixels.
+
+    Parameters
+    ----------
+    masks : (N, H, W) bool, or numbers that are all 0 or 1
+        Any memory layout; down the columns is the fastest, as `rle_decode` returns it.
+
+    Returns
+    -------
+    Masks
+        N masks. Only the first run of a mask can have length zero.
+
+    Raises
+    ------
+    InputError
+        Not three axes, an axis H or W of length 0, or a value other than 0 and 1.
+
+    Examples
+    --------
+    >>> masks = rle_encode([[[0, 1, 1], [0, 0, 1]]])
+    >>> masks.counts.tolist()
+    [2, 1, 1, 2]
+    """
+    pixels = np.asarray(masks)
+    if pixels.ndim != 3:
+        raise InputError(f"masks have the shape {pixels.shape}; expected (masks, height, width)")
+    sizes = _checked_sizes(pixels.shape[1:], len(pixels))
+    if pixels.dtype != np.bool_ and not ((pixels == 0) | (pixels == 1)).all():
+        raise InputError(f"masks of {pixels.dtype} hold values other than 0 and 1; write masks > 0 or masks > 0.5")
+    height, width = pixels.shape[1:]
+    columns = np.ascontiguousarray(pixels.transpose(0, 2, 1), np.uint8).reshape(len(pixels), width * height)
+
+    def runs(start: int, stop: int, lengths: Int) -> Counts:
+        # Most masks enter and leave their object once a column.
+        return _grown((stop - start) * (2 * width + 2), kernels.encode_pixels, columns, lengths, start, stop)
+
+    return _in_chunks(runs, sizes, 1)
+
+
+def rle_decode(masks: Masks) -> NDArray[np.uint8]:
+    """Pixels of masks of one size.
+
+    Parameters
+    ----------
+    masks : Masks
+        At least one; all of the same size.
+
+    Returns
+    -------
+    (N, H, W) uint8
+        0 and 1. In memory the pixels run down the columns: ``result.transpose(1, 2, 0)`` is in Fortran order, as
+        pycocotools returns it.
+
+    Raises
+    ------
+    InputError
+        No masks, masks of several sizes, or runs that do not cover their image.
+
+    Examples
+    --------
+    >>> rle_decode(masks_from_counts([[2, 1, 1, 2]], (2, 3))).tolist()
+    [[[0, 1, 1], [0, 0, 1]]]
+    """
+    _check_one_size(masks)
+    _check_runs(masks, "masks")
+    height, width = masks.sizes[0].tolist()
+    columns = np.zeros((len(masks), width * height), np.uint8)
+    kernels.decode_pixels(masks.counts, masks.offsets, columns)
+    pixels: NDArray[np.uint8] = columns.reshape(len(masks), width, height).transpose(0, 2, 1)
+    return pixels
+
+
+def rle_area(masks: Masks) -> Float:
+    """Foreground pixels of each mask.
+
+    Returns
+    -------
+    (N,) float64
+        In square pixels, 0 or more.
+
+    Examples
+    --------
+    >>> rle_area(masks_from_counts([[2, 1, 1, 2], [6]], (2, 3))).tolist()
+    [3.0, 0.0]
+    """
+    return _sums(masks)[0].astype(np.float64)
+
+
+def rle_boxes(masks: Masks) -> Float:
+    """Smallest boxes around the foreground.
+
+    Returns
+    -------
+    (N, 4) float64
+        ``[x, y, width, height]`` in pixels, whole numbers.
+
+    Notes
+    -----
+    **Undefined**: a mask without foreground has the box ``[0, 0, 0, 0]``. If it is written with foreground runs of
+    length zero, it has the box of pycocotools' toBbox instead, ``[W, H, 2**32 - W + 1, 2**32 - H + 1]``, which lies
+    outside of the image and so overlaps no other mask there.
+
+    Examples
+    --------
+    >>> rle_boxes(masks_from_counts([[2, 1, 1, 2], [6]], (2, 3))).tolist()
+    [[1.0, 0.0, 2.0, 2.0], [0.0, 0.0, 0.0, 0.0]]
+    """
+    boxes = np.empty((len(masks), 4))
+    kernels.rle_box(masks.counts, masks.offsets, masks.sizes, boxes, 0, len(masks))
+    return boxes
+
+
+def masks_from_counts(counts: Sequence[Sequence[int]], sizes: ArrayLike, *, check: bool = True) -> Masks:
+    """Masks from run lengths, COCO's uncompressed form.
+
+    Parameters
+    ----------
+    counts
+        For each of N masks its run lengths in pixels, down the columns, background first.
+    sizes : (N, 2) or (2,) integers
+        Height and width, for each mask or for all.
+    check
+        Refuse runs that do not cover height times width pixels. Without it, see `invalid_masks`.
+
+    Returns
+    -------
+    Masks
+        N masks.
+
+    Raises
+    ------
+    InputError
+        Runs that do not cover their image, or something that is not a whole number from 0 to 2**32 - 1.
+
+    Examples
+    --------
+    >>> masks_from_counts([[2, 1, 1, 1]], (2, 3))
+    Traceback (most recent call last):
+        ...
+    cvbench.errors.InputError: counts[0]: 4 runs cover 5 pixels; expected 6 (height 2, width 3)
+    """
+    sizes = _checked_sizes(sizes, len(counts))
+    try:
+        offsets = offsets_of(_lengths(counts))
+        runs = np.fromiter(chain.from_iterable(counts), np.float64, offsets[-1])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{error}; expected a list of run lengths for each mask", where="counts") from None
+    for k in np.flatnonzero(~((runs >= 0) & (runs < kernels.WRAP) & (runs == np.floor(runs))))[:1]:
+        n = _owner(offsets, k)
+        message = f"run {k - offsets[n]} is {runs[k]}; expected a whole number of pixels"
+        raise InputError(message, where=f"counts[{n}]")
+    masks = Masks(runs.astype(np.uint32), offsets, sizes)
+    if check:
+        _check_runs(masks, "counts")
+    return masks
+
+
+def invalid_masks(masks: Masks) -> Int:
+    """Indices, ascending, of the masks whose runs do not cover height times width pixels.
+
+    Examples
+    --------
+    >>> invalid_masks(masks_from_strings(["2111", "211", "21 1"], (2, 3), check=False)).tolist()
+    [1, 2]
+    """
+    return np.flatnonzero(_sums(masks)[1] != masks.sizes.prod(axis=1))
+
+
+def _sums(masks: Masks) -> tuple[Int, Int]:
+    """Pixels of the foreground, and of all runs, of each mask."""
+    foreground, covered = np.empty(len(masks), np.int64), np.empty(len(masks), np.int64)
+    kernels.rle_sums(masks.counts, masks.offsets, foreground, covered, 0, len(masks))
+    return foreground, covered
+
+
+def _in_chunks(runs: Callable[[int, int, Int], Counts], sizes: Int, threads: int | None) -> Masks:
+    """Masks from a function that returns the runs of a range of them and writes down how many each mask has."""
+    lengths = np.empty(len(sizes), np.int64)
+    pieces: dict[int, Counts] = {}
+
+    def work(start: int, stop: int) -> None:
+        pieces[start] = runs(start, stop, lengths).copy()
+
+    map_ranges(work, len(sizes), threads, CHUNK)
+    counts = np.concatenate([np.empty(0, np.uint32), *(pieces[start] for start in sorted(pieces))])
+    return Masks(counts, offsets_of(lengths), sizes)
+
+
+def _grown(room: int, kernel: Callable[..., int], *arguments: Any) -> Counts:
+    """The runs that a kernel writes to its last array but one, with twice the room until they fit."""
+    *arrays, lengths, start, stop = arguments
+    while True:
+        out = np.empty(room, np.uint32)
+        end = kernel(*arrays, out, lengths, start, stop)
+        if end >= 0:
+            return out[:end]
+        room = 2 * room + 1
+
+
+def _lengths(items: Sequence[Any]) -> Int:
+    return np.fromiter(map(len, items), np.int64, len(items))
+
+
+def _owner(offsets: Int, k: int) -> int:
+    """The group that item `k` belongs to."""
+    return int(np.searchsorted(offsets, k, side="right")) - 1
+
+
+def _checked_sizes(sizes: ArrayLike, n: int) -> Int:
+    """Heights and widths (n, 2), from one pair for each mask or one for all."""
+    values = np.asarray(sizes)
+    if n == 0 and values.size == 0:
+        values = np.zeros((0, 2), np.int64)
+    if not np.issubdtype(values.dtype, np.integer):
+        raise InputError(f"sizes have the dtype {values.dtype}; expected whole numbers of pixels: height, width")
+    if values.shape not in ((2,), (n, 2)):
+        raise InputError(f"sizes have the shape {values.shape}; expected (2,) or ({n}, 2): height, width")
+    result = np.array(np.broadcast_to(values, (n, 2)), np.int64, order="C")
+    too_many = result[:, 0].astype(np.float64) * result[:, 1] >= 2.0**31
+    for k in np.flatnonzero((result < 1).any(axis=1) | too_many)[:1]:
+        message = f"height {result[k, 0]}, width {result[k, 1]}; expected 1 or more and fewer than 2**31 pixels"
+        raise InputError(message, where=f"sizes[{k}]")
+    return result
+
+
+def _check_one_size(masks: Masks) -> None:
+    if len(masks) == 0:
+        raise InputError("there are no masks; expected one or more, because their size is that of the result")
+    for n in np.flatnonzero((masks.sizes != masks.sizes[0]).any(axis=1))[:1]:
+        message = f"size {masks.sizes[n].tolist()}; expected {masks.sizes[0].tolist()} as the first mask has"
+        raise InputError(message, where=f"masks[{n}]")
+
+
+def _check_runs(masks: Masks, name: str) -> None:
+    bad = invalid_masks(masks)
+    for n in bad[:1]:
+        height, width = masks.sizes[n]
+        runs = masks.counts[masks.offsets[n] : masks.offsets[n + 1]]
+        message = f"{len(runs)} runs cover {runs.sum(dtype=np.int64)} pixels; expected {height * width}"
+        others = f"; {len(bad) - 1} more masks of {len(masks)} are like that" if len(bad) > 1 else ""
+        raise InputError(f"{message} (height {height}, width {width}){others}", where=f"{name}[{n}]")
