@@ -23,7 +23,7 @@ Boundaries are those of boundary-iou-api (Cheng et al., "Boundary IoU", CVPR 202
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -197,6 +197,77 @@ def masks_from_counts(counts: Sequence[Sequence[int]], sizes: ArrayLike, *, chec
     return masks
 
 
+def masks_from_strings(
+    strings: Sequence[str | bytes], sizes: ArrayLike, *, check: bool = True, threads: int | None = 1
+) -> Masks:
+    """Masks from COCO's compressed strings.
+
+    Parameters
+    ----------
+    strings
+        Of N masks.
+    sizes : (N, 2) or (2,) integers
+        Height and width, for each mask or for all.
+    check
+        Refuse strings that are not of the code, and runs that do not cover height times width pixels. Without it, a
+        string that is not of the code gives a mask of no runs, and `invalid_masks` lists both kinds.
+    threads
+        Threads to use; None for all processors.
+
+    Returns
+    -------
+    Masks
+        N masks.
+
+    Raises
+    ------
+    InputError
+        A string that is no mask of its size, or something that is neither `str` nor `bytes`.
+
+    Examples
+    --------
+    >>> masks_from_strings(["2111"], (2, 3)).counts.tolist()
+    [2, 1, 1, 2]
+    >>> masks_from_strings(["2111 "], (2, 3))
+    Traceback (most recent call last):
+        ...
+    cvbench.errors.InputError: strings[0]: not of the code of compressed masks: byte 32 (' ') at 4; expected 48 to 111
+    """
+    sizes = _checked_sizes(sizes, len(strings))
+    for n, string in enumerate(strings):
+        if not isinstance(string, str | bytes):
+            raise InputError(f"a {type(string).__name__}; expected str or bytes", where=f"strings[{n}]")
+    encoded = [string.encode("utf-8", "surrogatepass") if isinstance(string, str) else string for string in strings]
+    codes = np.frombuffer(b"".join(encoded), np.uint8)
+    starts = offsets_of(_lengths(encoded))
+    lengths = np.empty(len(strings), np.int64)
+    map_ranges(lambda a, b: kernels.string_lengths(codes, starts, lengths, a, b), len(strings), threads, CHUNK)
+    offsets = offsets_of(lengths)
+    counts = np.empty(offsets[-1], np.uint32)
+    map_ranges(lambda a, b: kernels.string_counts(codes, starts, offsets, counts, a, b), len(strings), threads, CHUNK)
+    masks = Masks(counts, offsets, sizes)
+    if check:
+        for n in np.flatnonzero(lengths == 0)[:1]:
+            raise InputError(_string_fault(encoded[n]), where=f"strings[{n}]")
+        _check_runs(masks, "strings")
+    return masks
+
+
+def rle_to_strings(masks: Masks) -> list[bytes]:
+    """COCO's compressed strings of N masks, in ASCII.
+
+    Examples
+    --------
+    >>> rle_to_strings(masks_from_counts([[2, 1, 1, 2]], (2, 3)))
+    [b'2111']
+    """
+    codes = np.empty(7 * len(masks.counts), np.uint8)
+    ends = np.zeros(len(masks) + 1, np.int64)
+    kernels.encode_strings(masks.counts, masks.offsets, codes, ends[1:])
+    joined = codes[: ends[-1]].tobytes()
+    return [joined[start:stop] for start, stop in pairwise(ends.tolist())]
+
+
 def invalid_masks(masks: Masks) -> Int:
     """Indices, ascending, of the masks whose runs do not cover height times width pixels.
 
@@ -281,3 +352,13 @@ def _check_runs(masks: Masks, name: str) -> None:
         message = f"{len(runs)} runs cover {runs.sum(dtype=np.int64)} pixels; expected {height * width}"
         others = f"; {len(bad) - 1} more masks of {len(masks)} are like that" if len(bad) > 1 else ""
         raise InputError(f"{message} (height {height}, width {width}){others}", where=f"{name}[{n}]")
+
+
+def _string_fault(string: bytes) -> str:
+    """Why a string is not of the code."""
+    if not string:
+        return "empty; expected the runs of a mask"
+    for k, byte in enumerate(string):
+        if not 48 <= byte <= 111:
+            return f"not of the code of compressed masks: byte {byte} ({chr(byte)!r}) at {k}; expected 48 to 111"
+    return f"ends in the middle of a number (byte {string[-1]} says that more follow)"

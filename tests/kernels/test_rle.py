@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from cvbench.kernels import rle
+from cvbench.metrics import masks as public
 from mask_cases import run_lists, stacks
 from naive import rle as naive
 
@@ -57,3 +58,33 @@ def test_merging_writes_what_an_encoder_would(stack):
     for intersect, expected in ((False, stack[0] | stack[1]), (True, stack[0] & stack[1])):
         end = rle.rle_merge_pair(a, 0, len(a), b, 0, len(b), intersect, out, 1)
         assert out[1:end].tolist() == naive.encode(expected)
+
+
+@given(st.lists(st.binary(max_size=6), max_size=4))
+@example([b"", b"0", b"P", b"Pa", b"o0o", b"0\x00", b"\xff"])
+def test_a_string_that_is_not_of_the_code_has_no_runs(strings):
+    masks = public.masks_from_strings(strings, (4, 5), check=False)
+    for n, string in enumerate(strings):
+        runs = masks.counts[masks.offsets[n] : masks.offsets[n + 1]].tolist()
+        whole = all(48 <= byte <= 111 for byte in string) and string[-1:] < b"P"
+        expected = naive.from_string(string) if whole else []
+        if all(0 <= run < 2**32 for run in expected):
+            assert runs == expected
+        else:
+            assert len(runs) == len(expected)
+            assert max(runs) == 2**32 - 1
+
+
+@pytest.mark.parametrize("string", [b"0" + b"P" * 7 + b"1", b"0" + b"o" * 60 + b"0", b"00" + b"P" * 13 + b"0"])
+def test_a_number_too_long_for_a_run_is_no_run(string):
+    masks = public.masks_from_strings([string], (4, 5), check=False)
+    assert masks.counts.max() == 2**32 - 1
+    assert public.invalid_masks(masks).tolist() == [0]
+
+
+@given(st.lists(st.one_of(st.integers(0, 40), st.sampled_from((15, 16, 511, 512, 2**29, 2**31 - 1, 2**32 - 1)))))
+def test_strings_hold_any_runs(counts):
+    masks = public.masks_from_counts([counts], (1, 1), check=False)
+    strings = public.rle_to_strings(masks)
+    assert strings == [naive.to_string(counts)]
+    assert public.masks_from_strings(strings, (1, 1), check=False).counts.tolist() == counts

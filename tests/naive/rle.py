@@ -33,3 +33,29 @@ def box(mask: Pixels) -> list[int]:
 def iou(a: Pixels, b: Pixels, crowd: bool = False) -> float:
     both = np.count_nonzero(a & b)
     return both / np.count_nonzero(a if crowd else a | b) if both else 0.0
+
+
+def to_string(counts: Sequence[int]) -> bytes:
+    """Each number (a difference from the fourth on) in base 32, two's complement of as few digits as can hold it."""
+    digits = []
+    for k, count in enumerate(counts):
+        number = count - counts[k - 2] if k > 2 else count
+        size = 1
+        while not -(32**size) // 2 <= number < 32**size // 2:
+            size += 1
+        digits += [number // 32**place % 32 + (32 if place < size - 1 else 0) for place in range(size)]
+    return bytes(48 + digit for digit in digits)
+
+
+def from_string(string: bytes) -> list[int]:
+    counts: list[int] = []
+    digits: list[int] = []
+    for byte in string:
+        digits.append((byte - 48) % 32)
+        if byte - 48 < 32:
+            number = sum(digit * 32**place for place, digit in enumerate(digits))
+            if digits[-1] >= 16:
+                number -= 32 ** len(digits)
+            counts.append(number + (counts[-2] if len(counts) > 2 else 0))
+            digits = []
+    return counts
