@@ -70,3 +70,19 @@ COORDINATES: dict[str, st.SearchStrategy[float]] = {
     "narrow": st.integers(2, 4).map(float),
     "far outside": st.floats(-300, 300),
 }
+
+
+@st.composite
+def polygons(draw: st.DrawFn, most: int = 3) -> list[list[float]]:
+    """The parts of one mask: of any shape, crossing themselves and each other, of no area, with points that repeat."""
+    parts = []
+    for _ in range(draw(st.integers(1, most))):
+        coordinate = COORDINATES[draw(st.sampled_from(sorted(COORDINATES)))]
+        points = draw(st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=8))
+        points += draw(st.sampled_from(([], points[:1], points[-1:] * 2, points[::-1])))
+        parts.append([value for point in points for value in point])
+    return parts
+
+
+def sizes() -> st.SearchStrategy[tuple[int, int]]:
+    return st.tuples(st.integers(1, LARGEST), st.integers(1, LARGEST))

@@ -38,6 +38,9 @@ Counts = NDArray[np.uint32]
 CHUNK = 1024
 """Masks that one call of a kernel works on."""
 
+FARTHEST = 1 << 27
+"""Largest coordinate of an outline in pixels. The reference holds five times a coordinate in 32 bits."""
+
 
 def rle_encode(masks: ArrayLike) -> Masks:
     """Run-length encode pixels.
@@ -150,6 +153,107 @@ def rle_boxes(masks: Masks) -> Float:
     boxes = np.empty((len(masks), 4))
     kernels.rle_box(masks.counts, masks.offsets, masks.sizes, boxes, 0, len(masks))
     return boxes
+
+
+def masks_from_polygons(
+    polygons: Sequence[Sequence[Sequence[float]]], sizes: ArrayLike, *, threads: int | None = 1
+) -> Masks:
+    """Rasterise polygons.
+
+    Parameters
+    ----------
+    polygons
+        For each of N masks its parts, for each part ``[x, y, x, y, ...]`` in pixels: three points or more, in either
+        direction, not closed by a repeated point. A part covers the pixels that it winds around an odd number of times,
+        a mask those of any of its parts. Points may lie outside of the image.
+    sizes : (N, 2) or (2,) integers
+        Height and width, for each mask or for all.
+    threads
+        Threads to use; None for all processors.
+
+    Returns
+    -------
+    Masks
+        N masks, those of pycocotools' frPyObjects and merge.
+
+    Raises
+    ------
+    InputError
+        A mask without parts, a part of fewer than 6 or an odd number of numbers, a coordinate that is not finite or
+        beyond `FARTHEST`, or something that is not a number.
+
+    Notes
+    -----
+    A part of 4 numbers is refused because it is a box more often than a line; it would cover nothing.
+
+    Examples
+    --------
+    >>> masks = masks_from_polygons([[[1, 1, 3, 1, 3, 3, 1, 3]]], (4, 4))
+    >>> rle_decode(masks)[0].tolist()
+    [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
+    """
+    sizes = _checked_sizes(sizes, len(polygons))
+    try:
+        masks = offsets_of(_lengths(polygons))
+        numbers = _lengths([part for parts in polygons for part in parts])
+        xy = np.fromiter(chain.from_iterable(chain.from_iterable(polygons)), np.float64, numbers.sum())
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{error}; expected x, y, x, y, ... for each part of each mask", where="polygons") from None
+
+    def place(part: int) -> str:
+        n = _owner(masks, part)
+        return f"polygons[{n}][{part - masks[n]}]"
+
+    for n in np.flatnonzero(np.diff(masks) == 0)[:1]:
+        raise InputError("no parts; expected one or more", where=f"polygons[{n}]")
+    for part in np.flatnonzero((numbers < 6) | (numbers % 2 == 1))[:1]:
+        raise InputError(f"{numbers[part]} numbers; expected x and y of three points or more", where=place(part))
+    for k in np.flatnonzero(~(np.abs(xy) <= FARTHEST))[:1]:
+        where = place(_owner(offsets_of(numbers), k))
+        raise InputError(f"coordinate {xy[k]}; expected pixels, no farther than {FARTHEST}", where=where)
+    return _rasterise(xy, offsets_of(numbers // 2), masks, sizes, threads)
+
+
+def masks_from_boxes(boxes: ArrayLike, sizes: ArrayLike, *, threads: int | None = 1) -> Masks:
+    """Rasterise boxes, as polygons of their four corners.
+
+    Parameters
+    ----------
+    boxes : (N, 4) float64
+        ``[x, y, width, height]`` in pixels. They may reach out of the image.
+    sizes : (N, 2) or (2,) integers
+        Height and width, for each mask or for all.
+    threads
+        Threads to use; None for all processors.
+
+    Returns
+    -------
+    Masks
+        N masks, those of pycocotools' frPyObjects.
+
+    Raises
+    ------
+    InputError
+        Another shape, or a corner that is not finite or beyond `FARTHEST`.
+
+    Examples
+    --------
+    >>> rle_decode(masks_from_boxes([[0.4, 0, 2, 1.6]], (2, 3)))[0].tolist()
+    [[1, 1, 0], [1, 1, 0]]
+    """
+    boxes = np.asarray(boxes, np.float64)
+    if boxes.size == 0:
+        boxes = boxes.reshape(0, 4)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise InputError(f"boxes have the shape {boxes.shape}; expected (boxes, 4): x, y, width, height")
+    sizes = _checked_sizes(sizes, len(boxes))
+    left, top, right, bottom = boxes[:, 0], boxes[:, 1], boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]
+    corners = np.stack([left, top, left, bottom, right, bottom, right, top], axis=1)
+    for n in np.flatnonzero(~(np.abs(corners) <= FARTHEST).all(axis=1))[:1]:
+        message = f"{boxes[n].tolist()}; expected x, y, width, height in pixels, no farther than {FARTHEST}"
+        raise InputError(message, where=f"boxes[{n}]")
+    one_each = np.arange(len(boxes) + 1, dtype=np.int64)
+    return _rasterise(corners.ravel(), 4 * one_each, one_each, sizes, threads)
 
 
 def masks_from_counts(counts: Sequence[Sequence[int]], sizes: ArrayLike, *, check: bool = True) -> Masks:
@@ -284,6 +388,21 @@ def _sums(masks: Masks) -> tuple[Int, Int]:
     foreground, covered = np.empty(len(masks), np.int64), np.empty(len(masks), np.int64)
     kernels.rle_sums(masks.counts, masks.offsets, foreground, covered, 0, len(masks))
     return foreground, covered
+
+
+def _rasterise(xy: Float, parts: Int, masks: Int, sizes: Int, threads: int | None) -> Masks:
+    """Mask *n* is the union of the parts ``masks[n]:masks[n + 1]``, part *p* the points ``parts[p]:parts[p + 1]``."""
+
+    def runs(start: int, stop: int, lengths: Int) -> Counts:
+        n = kernels.polygon_crossings(xy, parts, masks, sizes, np.empty(0, np.int64), start, stop)
+        keys = np.empty(n, np.int64)
+        kernels.polygon_crossings(xy, parts, masks, sizes, keys, start, stop)
+        # Timsort finds every edge sorted: six times as fast as the default on 36,000 outlines of 30 edges.
+        keys.sort(kind="stable")
+        counts = np.empty(2 * (n + masks[stop] - masks[start]), np.uint32)
+        return counts[: kernels.polygon_runs(keys, masks, sizes, counts, lengths, start, stop)]
+
+    return _in_chunks(runs, sizes, threads)
 
 
 def _in_chunks(runs: Callable[[int, int, Int], Counts], sizes: Int, threads: int | None) -> Masks:

@@ -9,16 +9,20 @@ from hypothesis import example, given, strategies as st
 from cvbench.columns import Masks
 from cvbench.errors import InputError
 from cvbench.metrics.masks import (
+    FARTHEST,
     invalid_masks,
+    masks_from_boxes,
     masks_from_counts,
+    masks_from_polygons,
     masks_from_strings,
     rle_area,
     rle_boxes,
     rle_decode,
     rle_encode,
+    rle_merge,
     rle_to_strings,
 )
-from mask_cases import run_lists, split, stacks
+from mask_cases import polygons, run_lists, sizes, split, stacks
 from naive import rle as naive
 
 NONE = np.zeros((0, 4, 5), bool)
@@ -70,6 +74,44 @@ def test_area_and_box_are_those_of_the_pixels_however_the_runs_are_split(stack, 
     assert rle_area(masks).tolist() == stack.sum(axis=(1, 2)).tolist()
     assert rle_boxes(masks).tolist() == [naive.box(mask) for mask in stack]
     assert rle_area(masks).dtype == rle_boxes(masks).dtype == np.float64
+
+
+@given(polygons(), sizes())
+@example([[0, 0, 0, 0, 0, 0]], (1, 1))
+@example([[1, 2, 3, 4, 5, 6]], (4, 5))
+@example([[0, 0, 5, 0, 5, 4, 0, 4]], (4, 5))
+@example([[-3, -3, 9, -3, 9, 9, -3, 9], [1, 1, 2, 1, 2, 2, 1, 2]], (4, 5))
+@example([[0, 0, 4, 4, 4, 0, 0, 4]], (4, 4))
+@example([[0, 3, 9, 3, 9, 9, 0, 9]], (4, 3))
+@example([[-9, -9, -5, -9, -5, -5]], (3, 3))
+@example([[0.1, 0.1, 0.3, 0.1, 0.3, 0.3]], (2, 2))
+def test_polygons_cover_what_they_go_around(parts, size):
+    masks = masks_from_polygons([parts], size)
+    expected = np.any([naive.polygon(part, *size) for part in parts], axis=0)
+    assert runs_of(masks) == [naive.encode(expected)]
+
+
+@given(st.lists(st.tuples(polygons(), sizes()), max_size=4))
+@example([])
+def test_many_polygons_are_many_masks_at_any_number_of_threads(cases):
+    parts, image_sizes = [case[0] for case in cases], np.array([case[1] for case in cases], int).reshape(-1, 2)
+    masks = masks_from_polygons(parts, image_sizes)
+    assert runs_of(masks) == [runs_of(masks_from_polygons([p], s))[0] for p, s in zip(parts, image_sizes, strict=True)]
+    assert masks.sizes.tolist() == image_sizes.tolist()
+
+
+def test_a_polygon_as_wide_as_coordinates_go_covers_the_image():
+    low, high = -FARTHEST, FARTHEST
+    square = [low, low, high, low, high, high, low, high]
+    assert runs_of(masks_from_polygons([[square]], (4, 5))) == [[0, 20]]
+    halves = masks_from_polygons([[[low, low, high, high, low, high]], [[low, low, high, low, high, high]]], (6, 6))
+    assert rle_area(rle_merge(halves)) == 36
+
+
+@given(st.lists(st.tuples(*[st.floats(-3, 15) | st.integers(-3, 15).map(float)] * 4), max_size=4), sizes())
+def test_boxes_are_polygons_of_their_corners(boxes, size):
+    corners = [[[x, y, x, y + h, x + w, y + h, x + w, y]] for x, y, w, h in boxes]
+    assert runs_of(masks_from_boxes(boxes, size)) == runs_of(masks_from_polygons(corners, size))
 
 
 @given(st.lists(run_lists(12), max_size=4), st.data())
