@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cvbench.columns import Float, Int, Masks, offsets_of
+from cvbench.columns import Bool, Float, Int, Masks, offsets_of
 from cvbench.errors import InputError
 from cvbench.kernels import map_ranges, rle as kernels
 
@@ -153,6 +153,40 @@ def rle_boxes(masks: Masks) -> Float:
     boxes = np.empty((len(masks), 4))
     kernels.rle_box(masks.counts, masks.offsets, masks.sizes, boxes, 0, len(masks))
     return boxes
+
+
+def rle_merge(masks: Masks, intersect: bool = False) -> Masks:
+    """Union of all masks, or their intersection.
+
+    Parameters
+    ----------
+    masks : Masks
+        At least one; all of the same size.
+    intersect
+        Keep the pixels of all masks instead of those of any.
+
+    Returns
+    -------
+    Masks
+        One mask.
+
+    Raises
+    ------
+    InputError
+        No masks, or masks of several sizes.
+
+    Examples
+    --------
+    >>> rle_merge(masks_from_counts([[2, 1, 1, 2], [0, 3, 3]], (2, 3))).counts.tolist()
+    [0, 3, 1, 2]
+    """
+    _check_one_size(masks)
+    merged = masks.counts[: masks.offsets[1]]
+    for n in range(1, len(masks)):
+        a, b = masks.offsets[n], masks.offsets[n + 1]
+        out = np.empty(len(merged) + b - a, np.uint32)
+        merged = out[: kernels.rle_merge_pair(merged, 0, len(merged), masks.counts, a, b, intersect, out, 0)]
+    return Masks(merged.copy(), offsets_of(np.array([len(merged)])), masks.sizes[:1].copy())
 
 
 def masks_from_polygons(
@@ -372,6 +406,47 @@ def rle_to_strings(masks: Masks) -> list[bytes]:
     return [joined[start:stop] for start, stop in pairwise(ends.tolist())]
 
 
+def mask_iou(a: Masks, b: Masks, crowd: Bool | None = None) -> Float:
+    """Intersection over union of every mask of `a` with every mask of `b`.
+
+    Parameters
+    ----------
+    a, b : Masks
+    crowd : (len(b),) bool, optional
+        Masks of `b` that stand for a group: the intersection is divided by the area of the mask of `a` alone.
+
+    Returns
+    -------
+    (len(a), len(b)) float64
+        0 to 1; -1 where two masks differ in the size of their image, and their boxes overlap.
+
+    Raises
+    ------
+    InputError
+        `crowd` has another shape.
+
+    Notes
+    -----
+    **Undefined**: of two masks without foreground the value is 0.
+
+    Examples
+    --------
+    >>> masks = masks_from_counts([[2, 1, 1, 2], [0, 3, 3]], (2, 3))
+    >>> mask_iou(masks, masks).tolist()
+    [[1.0, 0.2], [0.2, 1.0]]
+    """
+    flags = _checked_crowd(crowd, b)
+    boxes_a, boxes_b = rle_boxes(a)[:, None], rle_boxes(b)[None]
+    ends = np.minimum(boxes_a[..., :2] + boxes_a[..., 2:], boxes_b[..., :2] + boxes_b[..., 2:])
+    pairs = np.argwhere((ends - np.maximum(boxes_a[..., :2], boxes_b[..., :2]) > 0).all(axis=2))
+    values = np.empty(len(pairs))
+    kernels.rle_iou_pairs(a.counts, a.offsets, _sums(a)[0], b.counts, b.offsets, flags, pairs, values, 0, len(pairs))
+    values[(a.sizes[pairs[:, 0]] != b.sizes[pairs[:, 1]]).any(axis=1)] = -1.0
+    iou = np.zeros((len(a), len(b)))
+    iou[pairs[:, 0], pairs[:, 1]] = values
+    return iou
+
+
 def invalid_masks(masks: Masks) -> Int:
     """Indices, ascending, of the masks whose runs do not cover height times width pixels.
 
@@ -453,6 +528,13 @@ def _checked_sizes(sizes: ArrayLike, n: int) -> Int:
         message = f"height {result[k, 0]}, width {result[k, 1]}; expected 1 or more and fewer than 2**31 pixels"
         raise InputError(message, where=f"sizes[{k}]")
     return result
+
+
+def _checked_crowd(crowd: Bool | None, b: Masks) -> Bool:
+    flags = np.zeros(len(b), np.bool_) if crowd is None else np.asarray(crowd).astype(np.bool_)
+    if flags.shape != (len(b),):
+        raise InputError(f"crowd has the shape {flags.shape}; expected ({len(b)},), a flag for each mask of b")
+    return flags
 
 
 def _check_one_size(masks: Masks) -> None:

@@ -11,6 +11,7 @@ from cvbench.errors import InputError
 from cvbench.metrics.masks import (
     FARTHEST,
     invalid_masks,
+    mask_iou,
     masks_from_boxes,
     masks_from_counts,
     masks_from_polygons,
@@ -76,6 +77,14 @@ def test_area_and_box_are_those_of_the_pixels_however_the_runs_are_split(stack, 
     assert rle_area(masks).dtype == rle_boxes(masks).dtype == np.float64
 
 
+@given(stacks(least=1))
+def test_merging_is_any_or_all(stack):
+    masks = rle_encode(stack)
+    assert runs_of(rle_merge(masks)) == [naive.encode(stack.any(axis=0))]
+    assert runs_of(rle_merge(masks, intersect=True)) == [naive.encode(stack.all(axis=0))]
+    assert rle_merge(masks).sizes.tolist() == [list(stack.shape[1:])]
+
+
 @given(polygons(), sizes())
 @example([[0, 0, 0, 0, 0, 0]], (1, 1))
 @example([[1, 2, 3, 4, 5, 6]], (4, 5))
@@ -112,6 +121,17 @@ def test_a_polygon_as_wide_as_coordinates_go_covers_the_image():
 def test_boxes_are_polygons_of_their_corners(boxes, size):
     corners = [[[x, y, x, y + h, x + w, y + h, x + w, y]] for x, y, w, h in boxes]
     assert runs_of(masks_from_boxes(boxes, size)) == runs_of(masks_from_polygons(corners, size))
+
+
+@given(stacks(), stacks(), st.data())
+def test_iou_is_that_of_the_pixels(a, b, data):
+    crowd = np.array(data.draw(st.lists(st.booleans(), min_size=len(b), max_size=len(b))), bool)
+    same = a.shape[1:] == b.shape[1:]
+    expected = np.array([[naive.iou(p, q, flag) if same else 0.0 for q, flag in zip(b, crowd, strict=True)] for p in a])
+    iou = mask_iou(rle_encode(a), rle_encode(b), crowd)
+    assert iou.shape == (len(a), len(b))
+    assert iou.dtype == np.float64
+    assert np.array_equal(np.maximum(iou, 0) if same else np.minimum(iou, 0) + (iou == -1), expected.reshape(iou.shape))
 
 
 @given(st.lists(run_lists(12), max_size=4), st.data())
