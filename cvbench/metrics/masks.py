@@ -406,6 +406,56 @@ def rle_to_strings(masks: Masks) -> list[bytes]:
     return [joined[start:stop] for start, stop in pairwise(ends.tolist())]
 
 
+def mask_boundary(masks: Masks, dilation_ratio: float = 0.02, threads: int | None = None) -> Masks:
+    """The inner boundaries of masks: foreground near background or near the border of the image.
+
+    Parameters
+    ----------
+    masks : Masks
+    dilation_ratio
+        Width of the boundary as a share of the image diagonal, 0 or more; it is rounded to whole pixels (half to even)
+        and is at least one. COCO and LVIS use 0.02, Cityscapes 0.005.
+    threads
+        Threads to use; None for all processors.
+
+    Returns
+    -------
+    Masks
+        The pixels of each mask whose Chebyshev distance to the nearest pixel that is background or outside of the image
+        is at most the width. (That is the mask less its erosion by as many steps of a 3 x 3 square.)
+
+    Raises
+    ------
+    InputError
+        A negative ratio, or runs that do not cover their image.
+
+    References
+    ----------
+    boundary-iou-api, ``mask_to_boundary``, without deviations.
+
+    Examples
+    --------
+    >>> boundary = mask_boundary(rle_encode([[[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 1, 0]]]))
+    >>> rle_decode(boundary)[0].tolist()
+    [[1, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 0]]
+    """
+    if not dilation_ratio >= 0:
+        raise InputError(f"dilation_ratio is {dilation_ratio}; expected a share of the image diagonal, 0 or more")
+    _check_runs(masks, "masks")
+    diagonal = np.sqrt((masks.sizes**2).sum(axis=1))
+    # A boundary that is wider than the image is the whole mask.
+    reach = np.clip(np.rint(dilation_ratio * diagonal), 1, masks.sizes.max(axis=1)).astype(np.int64)
+    boxes = np.where(_sums(masks)[0][:, None] > 0, rle_boxes(masks), 0).astype(np.int64)
+
+    def runs(start: int, stop: int, lengths: Int) -> Counts:
+        # A ring crosses a column twice as often as what it surrounds, and rounds off corners.
+        room = 4 * (masks.offsets[stop] - masks.offsets[start]) + 4 * (stop - start)
+        arrays = (masks.counts, masks.offsets, masks.sizes, boxes, reach)
+        return _grown(int(room), kernels.boundary_runs, *arrays, lengths, start, stop)
+
+    return _in_chunks(runs, masks.sizes, threads)
+
+
 def mask_iou(a: Masks, b: Masks, crowd: Bool | None = None) -> Float:
     """Intersection over union of every mask of `a` with every mask of `b`.
 
@@ -445,6 +495,45 @@ def mask_iou(a: Masks, b: Masks, crowd: Bool | None = None) -> Float:
     iou = np.zeros((len(a), len(b)))
     iou[pairs[:, 0], pairs[:, 1]] = values
     return iou
+
+
+def boundary_iou(a: Masks, b: Masks, crowd: Bool | None = None, dilation_ratio: float = 0.02) -> Float:
+    """The lesser of mask IoU and boundary IoU, of every mask of `a` with every mask of `b`.
+
+    Parameters
+    ----------
+    a, b : Masks
+    crowd : (len(b),) bool, optional
+        Masks of `b` that stand for a group. They have no boundary: their columns are plain `mask_iou`.
+    dilation_ratio
+        Width of the boundary, see `mask_boundary`.
+
+    Returns
+    -------
+    (len(a), len(b)) float64
+        As `mask_iou`.
+
+    Raises
+    ------
+    InputError
+        As `mask_iou` and `mask_boundary`.
+
+    References
+    ----------
+    Cheng et al., "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation", CVPR 2021, and the instance
+    evaluation of boundary-iou-api, without deviations.
+
+    Examples
+    --------
+    >>> square = rle_encode([[[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 1, 0]]])
+    >>> ring = mask_boundary(square)
+    >>> mask_iou(square, ring).round(3).tolist(), boundary_iou(square, ring).round(3).tolist()
+    ([[0.889]], [[0.889]])
+    """
+    plain = _checked_crowd(crowd, b)
+    iou = mask_iou(a, b, plain)
+    boundaries = mask_iou(mask_boundary(a, dilation_ratio), mask_boundary(b, dilation_ratio))
+    return np.where(plain, iou, np.minimum(iou, boundaries))
 
 
 def invalid_masks(masks: Masks) -> Int:

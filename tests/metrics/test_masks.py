@@ -10,7 +10,9 @@ from cvbench.columns import Masks
 from cvbench.errors import InputError
 from cvbench.metrics.masks import (
     FARTHEST,
+    boundary_iou,
     invalid_masks,
+    mask_boundary,
     mask_iou,
     masks_from_boxes,
     masks_from_counts,
@@ -23,7 +25,8 @@ from cvbench.metrics.masks import (
     rle_merge,
     rle_to_strings,
 )
-from mask_cases import polygons, run_lists, sizes, split, stacks
+from mask_cases import pixels, polygons, run_lists, sizes, split, stacks
+from mode import JIT
 from naive import rle as naive
 
 NONE = np.zeros((0, 4, 5), bool)
@@ -123,6 +126,44 @@ def test_boxes_are_polygons_of_their_corners(boxes, size):
     assert runs_of(masks_from_boxes(boxes, size)) == runs_of(masks_from_polygons(corners, size))
 
 
+@given(stacks(), st.sampled_from((0.0, 0.02, 0.1, 0.2, 0.5, 3.0, np.inf)))
+@example(np.ones((1, 7, 7), bool), 0.02)
+@example(np.ones((1, 1, 9), bool), 0.02)
+@example(np.ones((2, 9, 9), bool), 0.2)
+@example(NONE, 0.02)
+def test_the_boundary_is_what_erosion_takes_away(stack, ratio):
+    masks = mask_boundary(rle_encode(stack), ratio)
+    assert runs_of(masks) == [naive.encode(naive.boundary(mask, min(ratio, 3.0))) for mask in stack]
+
+
+@given(st.data(), sizes(), st.integers(1, 3))
+def test_the_boundary_does_not_depend_on_how_runs_are_split(data, size, width):
+    mask = data.draw(pixels(*size))
+    ratio = width / np.hypot(*size)
+    split_masks = masks_from_counts([data.draw(split(naive.encode(mask)))], size)
+    assert runs_of(mask_boundary(split_masks, ratio)) == [naive.encode(naive.boundary(mask, ratio))]
+
+
+@pytest.mark.skipif(not JIT, reason="large images take the plain Python kernels too long")
+def test_boundary_of_large_masks_from_several_threads():
+    y, x = np.mgrid[:97, :131]
+    rings = [np.hypot(y - 48, x - 60) < radius for radius in range(1, 80, 7)]
+    noise = [np.random.default_rng(seed).random((97, 131)) < 0.999 for seed in range(8)]
+    stack = np.array(rings + noise)
+    masks = rle_encode(stack).take(np.arange(2200) % len(stack))
+    for ratio in (0.005, 0.02, 0.05):
+        expected = [naive.encode(naive.boundary(mask, ratio)) for mask in stack]
+        many, one = mask_boundary(masks, ratio, threads=4), mask_boundary(masks, ratio, threads=1)
+        assert runs_of(many) == [expected[n % len(stack)] for n in range(2200)]
+        assert np.array_equal(many.counts, one.counts)
+
+
+@pytest.mark.parametrize(("size", "width"), [((3, 4), 1), ((60, 80), 2), ((90, 120), 3), ((45, 60), 2), ((75, 100), 2)])
+def test_the_width_of_the_boundary_rounds_half_to_even(size, width):
+    boundary = rle_decode(mask_boundary(rle_encode(np.ones((1, *size)))))[0]
+    assert (boundary[size[0] // 2] == 0).argmax() == (width if min(size) > 2 * width else 0)
+
+
 @given(stacks(), stacks(), st.data())
 def test_iou_is_that_of_the_pixels(a, b, data):
     crowd = np.array(data.draw(st.lists(st.booleans(), min_size=len(b), max_size=len(b))), bool)
@@ -132,6 +173,21 @@ def test_iou_is_that_of_the_pixels(a, b, data):
     assert iou.shape == (len(a), len(b))
     assert iou.dtype == np.float64
     assert np.array_equal(np.maximum(iou, 0) if same else np.minimum(iou, 0) + (iou == -1), expected.reshape(iou.shape))
+
+
+@given(stacks(least=1), st.sampled_from((0.02, 0.2)), st.data())
+def test_boundary_iou_is_the_lesser_one_but_for_crowds(stack, ratio, data):
+    crowd = np.array(data.draw(st.lists(st.booleans(), min_size=len(stack), max_size=len(stack))), bool)
+    edges = [naive.boundary(mask, ratio) for mask in stack]
+    expected = [
+        [
+            naive.iou(p, q, True) if flag else min(naive.iou(p, q), naive.iou(e, f))
+            for q, f, flag in zip(stack, edges, crowd, strict=True)
+        ]
+        for p, e in zip(stack, edges, strict=True)
+    ]
+    masks = rle_encode(stack)
+    assert boundary_iou(masks, masks, crowd, ratio).tolist() == expected
 
 
 @given(st.lists(run_lists(12), max_size=4), st.data())

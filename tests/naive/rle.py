@@ -36,6 +36,16 @@ def iou(a: Pixels, b: Pixels, crowd: bool = False) -> float:
     return both / np.count_nonzero(a if crowd else a | b) if both else 0.0
 
 
+def boundary(mask: Pixels, ratio: float) -> Pixels:
+    """The mask less as many erosions by 3 x 3 pixels as the width of the boundary; the outside counts as background."""
+    height, width = mask.shape
+    inside = mask
+    for _ in range(max(1, round(ratio * float(np.sqrt(height**2 + width**2))))):
+        padded = np.pad(inside, 1)
+        inside = np.all([padded[y : y + height, x : x + width] for y in range(3) for x in range(3)], axis=0)
+    return mask & ~inside
+
+
 def to_string(counts: Sequence[int]) -> bytes:
     """Each number (a difference from the fourth on) in base 32, two's complement of as few digits as can hold it."""
     digits = []
