@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import doctest
+import re
+
 import numpy as np
 import pytest
 from hypothesis import example, given, strategies as st
 
 from cvbench.columns import Masks
 from cvbench.errors import InputError
+from cvbench.metrics import masks as module
 from cvbench.metrics.masks import (
     FARTHEST,
     boundary_iou,
@@ -34,6 +38,10 @@ NONE = np.zeros((0, 4, 5), bool)
 
 def runs_of(masks: Masks) -> list[list[int]]:
     return [masks.counts[a:b].tolist() for a, b in zip(masks.offsets[:-1], masks.offsets[1:], strict=True)]
+
+
+def test_examples():
+    assert doctest.testmod(module).failed == 0
 
 
 @given(stacks())
@@ -204,6 +212,74 @@ def test_runs_that_do_not_cover_their_image_are_listed(counts, data):
                 make(argument, (3, 4))
         else:
             make(argument, (3, 4))
+
+
+SQUARE = [0, 0, 3, 0, 3, 3, 0, 3]
+SHORT = masks_from_counts([[6], [5]], (2, 3), check=False)
+TWO_SIZES = masks_from_counts([[6], [6]], [(2, 3), (3, 2)])
+EMPTY = masks_from_counts([], (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: rle_encode(np.zeros((4, 4))), "masks have the shape (4, 4); expected (masks, height, width)"),
+        (lambda: rle_encode(np.zeros((2, 0, 4))), "sizes[0]: height 0, width 4; expected 1 or more"),
+        (lambda: rle_encode(np.full((1, 2, 2), 255, np.uint8)), "masks of uint8 hold values other than 0 and 1"),
+        (lambda: rle_encode(np.full((1, 2, 2), np.nan)), "masks of float64 hold values other than 0 and 1"),
+        (lambda: rle_decode(SHORT), "masks[1]: 1 runs cover 5 pixels; expected 6 (height 2, width 3)"),
+        (lambda: rle_decode(TWO_SIZES), "masks[1]: size [3, 2]; expected [2, 3] as the first mask has"),
+        (lambda: rle_decode(EMPTY), "there are no masks; expected one or more"),
+        (lambda: rle_merge(TWO_SIZES), "masks[1]: size [3, 2]; expected [2, 3] as the first mask has"),
+        (lambda: rle_merge(EMPTY), "there are no masks; expected one or more"),
+        (lambda: mask_boundary(SHORT), "masks[1]: 1 runs cover 5 pixels; expected 6 (height 2, width 3)"),
+        (lambda: mask_boundary(TWO_SIZES, -0.1), "dilation_ratio is -0.1; expected a share of the image diagonal"),
+        (lambda: mask_boundary(TWO_SIZES, float("nan")), "dilation_ratio is nan"),
+        (lambda: mask_iou(SHORT, SHORT, np.zeros(3, bool)), "crowd has the shape (3,); expected (2,)"),
+        (lambda: masks_from_polygons([[SQUARE], []], (4, 4)), "polygons[1]: no parts; expected one or more"),
+        (
+            lambda: masks_from_polygons([[SQUARE], [SQUARE, [1, 1, 2, 2]]], (4, 4)),
+            "polygons[1][1]: 4 numbers; expected x and y of three points or more",
+        ),
+        (lambda: masks_from_polygons([[SQUARE[:-1]]], (4, 4)), "polygons[0][0]: 7 numbers"),
+        (
+            lambda: masks_from_polygons([[SQUARE], [SQUARE, [*SQUARE[:-1], np.nan]]], (4, 4)),
+            "polygons[1][1]: coordinate nan; expected pixels, no farther than 134217728",
+        ),
+        (lambda: masks_from_polygons([[[*SQUARE[:-1], 2e9]]], (4, 4)), "polygons[0][0]: coordinate 2000000000.0"),
+        (lambda: masks_from_polygons([SQUARE], (4, 4)), "polygons: object of type 'int' has no len()"),
+        (lambda: masks_from_polygons([[[SQUARE] * 6]], (4, 4)), "polygons: "),
+        (lambda: masks_from_boxes([[0, 0, 1]], (4, 4)), "boxes have the shape (1, 3); expected (boxes, 4)"),
+        (lambda: masks_from_boxes([[0, 0, 1, np.inf]], (4, 4)), "boxes[0]: [0.0, 0.0, 1.0, inf]; expected x, y"),
+        (lambda: masks_from_counts([[3, -1, 4]], (2, 3)), "counts[0]: run 1 is -1.0; expected a whole number"),
+        (lambda: masks_from_counts([[6], [3, 0.5, 2.5]], (2, 3)), "counts[1]: run 1 is 0.5"),
+        (lambda: masks_from_counts([[2**32]], (2, 3)), "counts[0]: run 0 is 4294967296.0"),
+        (
+            lambda: masks_from_counts([[5], [6], [7]], (2, 3)),
+            "counts[0]: 1 runs cover 5 pixels; expected 6 (height 2, ",
+        ),
+        (lambda: masks_from_counts([[5], [6], [7]], (2, 3)), "width 3); 1 more masks of 3 are like that"),
+        (lambda: masks_from_counts([6], (2, 3)), "counts: object of type 'int' has no len()"),
+        (lambda: masks_from_counts([["6"], [[]]], (2, 3)), "counts: "),
+        (lambda: masks_from_strings(["6", "P"], (2, 3)), "strings[1]: ends in the middle of a number (byte 80 says"),
+        (lambda: masks_from_strings(["6", ""], (2, 3)), "strings[1]: empty; expected the runs of a mask"),
+        (
+            lambda: masks_from_strings([b"6\n"], (2, 3)),
+            "strings[0]: not of the code of compressed masks: byte 10 ('\\n') at 1",
+        ),
+        (lambda: masks_from_strings(["6é"], (2, 3)), "byte 195"),
+        (lambda: masks_from_strings(["6", [6]], (2, 3)), "strings[1]: a list; expected str or bytes"),
+        (lambda: masks_from_strings(["6", "5"], (2, 3)), "strings[1]: 1 runs cover 5 pixels; expected 6"),
+        (lambda: masks_from_strings(["6"], (2, 3, 1)), "sizes have the shape (3,); expected (2,) or (1, 2)"),
+        (lambda: masks_from_strings(["6"], [(2, 3)] * 2), "sizes have the shape (2, 2); expected (2,) or (1, 2)"),
+        (lambda: masks_from_strings(["6"], (2.0, 3.0)), "sizes have the dtype float64; expected whole numbers"),
+        (lambda: masks_from_strings(["6"] * 2, [(2, 3), (0, 3)]), "sizes[1]: height 0, width 3; expected 1 or more"),
+        (lambda: masks_from_strings(["6"], (2**16, 2**15)), "sizes[0]: height 65536, width 32768; expected 1 or more"),
+    ],
+)
+def test_refusals_say_where_what_and_how(call, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        call()
 
 
 def test_one_pixel_less_than_too_many_is_fine():
