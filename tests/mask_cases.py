@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -86,3 +88,8 @@ def polygons(draw: st.DrawFn, most: int = 3) -> list[list[float]]:
 
 def sizes() -> st.SearchStrategy[tuple[int, int]]:
     return st.tuples(st.integers(1, LARGEST), st.integers(1, LARGEST))
+
+
+def as_dicts(masks: Any, strings: list[bytes]) -> list[dict[str, Any]]:
+    """The masks as pycocotools takes them."""
+    return [{"size": size, "counts": string} for size, string in zip(masks.sizes.tolist(), strings, strict=True)]
