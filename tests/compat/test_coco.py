@@ -11,10 +11,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from compat.twins import Original, Ours, assert_same, assert_same_outcome, data_set, printed
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
+from compat.twins import Original, Ours, assert_same, assert_same_outcome, data_set, printed
 from cvbench.errors import MissingDependency
 
 TRIANGLE = [1, 1, 7, 1, 7, 6]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from compat.twins import Original, Ours, assert_same, assert_same_outcome
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
+
+from compat.twins import Original, Ours, assert_same, assert_same_outcome
 
 numbers = st.one_of(st.integers(-3, 14), st.floats(-3, 14).map(lambda value: round(value, 2)))
 polygons = st.lists(st.lists(numbers, min_size=5, max_size=13), min_size=1, max_size=3)
