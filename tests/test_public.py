@@ -13,7 +13,10 @@ import cvbench
 def test_type_checkers_see_the_names_that_resolve() -> None:
     stub = ast.parse(Path(cvbench.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
     seen = {
-        (node.module, alias.asname) for node in ast.walk(stub) if isinstance(node, ast.ImportFrom) for alias in node.names
+        (node.module, alias.asname)
+        for node in ast.walk(stub)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
     }
     assert seen == {(home, name) for name, home in cvbench._HOME.items()}
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cvbench.errors import FormatError, InputError, MismatchError
 from cvbench.result import Provenance, Result, Signature, checkout_state, comparable, replace_file
