@@ -134,7 +134,7 @@ class Provenance:
             numba=_version("numba"),
             platform=f"{platform.system()} {platform.release()} {platform.machine()}",
             cpu=_cpu(),
-            command=tuple(sys.argv),
+            command=tuple(map(_storable, sys.argv)),
             time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
 
@@ -248,6 +248,11 @@ class Result:
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "tables", tables)
         object.__setattr__(self, "counts", {name: int(count) for name, count in self.counts.items()})
+        inputs = {
+            role: {name: _storable(value) if isinstance(value, str) else value for name, value in source.items()}
+            for role, source in self.inputs.items()
+        }
+        object.__setattr__(self, "inputs", inputs)
 
     @property
     def per_category(self) -> list[Row]:
@@ -361,6 +366,11 @@ def _cell(value: Any, where: str) -> Cell:
     if isinstance(value, (float, np.floating)) and not np.isinf(value):
         return float(value)
     raise InputError(f"{value!r}: a figure is a finite number, NaN where undefined, or a text", where=where)
+
+
+def _storable(text: str) -> str:
+    """The text with what is not Unicode, as in the names of some files, written as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _number(value: _T | None) -> _T | float:

@@ -107,6 +107,14 @@ def test_numpy_numbers_become_plain() -> None:
     assert type(plain.counts["a"]) is int
 
 
+def test_file_names_may_hold_any_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = os.fsdecode(b"g\xff.json")
+    monkeypatch.setattr(sys, "argv", ["cvbench", name])
+    odd = result(inputs={"gt": {"path": name, "sha256": "a" * 64, "bytes": 10}}, made_by=Provenance.collect())
+    after = Result.from_json(odd.to_json())
+    assert after.inputs["gt"]["path"] == after.made_by.command[1] == "g\\udcff.json"
+
+
 @pytest.mark.parametrize("value", [math.inf, -math.inf, "0.5", None, True, [0.5]])
 def test_a_figure_is_a_finite_number_or_nan(value: Any) -> None:
     with pytest.raises(InputError, match="values.AP: "):
