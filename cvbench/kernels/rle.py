@@ -231,27 +231,6 @@ def rle_merge_pair(
 
 
 @kernel
-def encode_pixels(pixels: Bytes, out: Counts, lengths: Int, start: int, stop: int) -> int:
-    """Runs of the masks ``start:stop``, from their zeros and ones down the columns, `pixels` (N, width * height).
-
-    Returns the end of the runs in `out`, or -1 if they do not fit.
-    """
-    at = 0
-    for n in range(start, stop):
-        first, begin, value = at, 0, 0
-        for k in range(pixels.shape[1]):
-            if pixels[n, k] != value:
-                if at + 1 >= len(out):
-                    return -1
-                out[at] = k - begin
-                at, begin, value = at + 1, k, 1 - value
-        out[at] = pixels.shape[1] - begin
-        at += 1
-        lengths[n] = at - first
-    return at
-
-
-@kernel
 def decode_pixels(counts: Counts, offsets: Int, pixels: Bytes) -> None:
     """Set the foreground to 1 in `pixels` (N, width * height), which is zero before and runs down the columns."""
     for n in range(len(offsets) - 1):

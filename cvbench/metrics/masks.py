@@ -48,7 +48,6 @@ def rle_encode(masks: ArrayLike) -> Masks:
     Parameters
     ----------
     masks : (N, H, W) bool, or numbers that are all 0 or 1
-        Any memory layout; down the columns is the fastest, as `rle_decode` returns it.
 
     Returns
     -------
@@ -72,14 +71,23 @@ def rle_encode(masks: ArrayLike) -> Masks:
     sizes = _checked_sizes(pixels.shape[1:], len(pixels))
     if pixels.dtype != np.bool_ and not ((pixels == 0) | (pixels == 1)).all():
         raise InputError(f"masks of {pixels.dtype} hold values other than 0 and 1; write masks > 0 or masks > 0.5")
-    height, width = pixels.shape[1:]
-    columns = np.ascontiguousarray(pixels.transpose(0, 2, 1), np.uint8).reshape(len(pixels), width * height)
+    runs = [_runs(mask) for mask in pixels]
+    counts = np.concatenate([np.empty(0, np.int64), *runs]).astype(np.uint32)
+    return Masks(counts, offsets_of(_lengths(runs)), sizes)
 
-    def runs(start: int, stop: int, lengths: Int) -> Counts:
-        # Most masks enter and leave their object once a column.
-        return _grown((stop - start) * (2 * width + 2), kernels.encode_pixels, columns, lengths, start, stop)
 
-    return _in_chunks(runs, sizes, 1)
+def _runs(mask: NDArray[Any]) -> Int:
+    """Run lengths of one mask (H, W), in whichever order its pixels lie in memory."""
+    changes = np.empty_like(mask, np.bool_)
+    changes[0, 0] = mask[0, 0]
+    changes[0, 1:] = mask[0, 1:] != mask[-1, :-1]  # a column begins after the end of the one before
+    changes[1:] = mask[1:] != mask[:-1]
+    if changes.flags.f_contiguous:
+        starts = np.flatnonzero(changes.T)
+    else:
+        rows, columns = np.divmod(np.flatnonzero(changes), mask.shape[1])
+        starts = np.sort(columns * mask.shape[0] + rows)
+    return np.diff(starts, prepend=0, append=mask.size)
 
 
 def rle_decode(masks: Masks) -> NDArray[np.uint8]:
