@@ -14,6 +14,9 @@ A message says where, what was found, what was expected and how to mend it. All 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class CvbenchError(Exception):
     """Base of all errors below.
@@ -56,3 +59,14 @@ class MismatchError(CvbenchError, ValueError):
 
 class MissingDependency(CvbenchError, ImportError):
     """An optional package is missing; the message names the extra that installs it."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest one there is, or all.
+
+    >>> did_you_mean("max_det", ["iou_thresholds", "max_dets"]), did_you_mean("x", ["a", "b"])
+    ("; did you mean 'max_dets'?", '; expected one of a, b')
+    """
+    names = list(known)
+    near = get_close_matches(name, names, 1)
+    return f"; did you mean {near[0]!r}?" if near else f"; expected one of {', '.join(names)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from cvbench.columns import Bool, Detections, GroundTruth, select
-from cvbench.errors import InputError
+from cvbench.errors import InputError, did_you_mean
 from cvbench.io import Problem, Reading, check_detections, check_ground_truth, read_detections, read_ground_truth
 from cvbench.metrics.detection import DetectionParams, Progress, count, result_of, with_dropped
 from cvbench.result import Input, Result
-from cvbench.tasks import did_you_mean, find
+from cvbench.tasks import find
 
 Source = Any
 """A path, or what decoding its JSON gives."""

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
-from cvbench.errors import InputError
+from cvbench.errors import InputError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -102,13 +101,6 @@ class Task:
                 raise InputError(f"{self.name} has no parameter {name!r}{did_you_mean(name, known)}")
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest one, or all there are."""
-    known = list(known)
-    near = get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; expected one of {', '.join(known)}"
-
-
 def find(name: str) -> Task:
     """The task of this name, with or without its version.
 
@@ -126,6 +118,10 @@ def find(name: str) -> Task:
     return task
 
 
+MOST_NUMBERS = 100_000
+"""More thresholds or recall points than anybody wants; a step with a slip of the pen would ask for all memory."""
+
+
 def _numbers(text: str) -> tuple[float, ...]:
     """``0.5,0.75``, or ``0.5:0.95:0.05`` for evenly spaced ones with both ends."""
     if ":" not in text:
@@ -133,6 +129,8 @@ def _numbers(text: str) -> tuple[float, ...]:
     first, last, step = _split(text, ":", 3, "first:last:step")
     low, high, width = _number(first), _number(last), _number(step)
     count = round((high - low) / width) if width else -1
+    if count > MOST_NUMBERS:
+        raise ValueError(f"expected {MOST_NUMBERS:,} numbers or fewer, found {count + 1:,}")
     if count < 0 or abs(low + count * width - high) > 1e-9 * max(abs(high), 1):
         raise ValueError(f"expected first:last:step where steps of {step} lead from {first} to {last}")
     import numpy as np

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbench.columns import Detections, Float, GroundTruth, Int, Masks, image_of_rows, offsets_of
-from cvbench.errors import InputError
+from cvbench.errors import InputError, did_you_mean
 from cvbench.kernels import Index, available_threads, map_ranges
 from cvbench.kernels.curves import Curves, Rows, category_curves, count_positives
 from cvbench.kernels.matching import CROWD, MAX_AREAS, UNMATCHABLE, WORD, join_rows, match_rows, rank_rows
@@ -108,6 +108,10 @@ class DetectionParams:
     @classmethod
     def of(cls, iou_type: IouType, **changes: Any) -> DetectionParams:
         """The official rules for `iou_type`, with `changes`."""
+        known = [field.name for field in fields(cls)]
+        for name in changes:
+            if name not in known:
+                raise InputError(f"there is no rule {name!r}{did_you_mean(name, known)}")
         official: dict[str, Any] = {"iou_type": iou_type}
         if iou_type == "keypoints":
             official |= {"areas": (AREAS[0], *AREAS[2:]), "max_dets": (20,)}
