@@ -196,6 +196,7 @@ class Metric(ABC, Generic[S]):
         self._waiting: list[Image] = []
         self._state: S | None = None
         self._given: set[int | str] = set()
+        self._id_type: type | None = None
         self._numbered = 0
         return self
 
@@ -226,6 +227,14 @@ class Metric(ABC, Generic[S]):
 
     def _add(self, image_id: int | str | None, arrays: dict[str, NDArray[Any]]) -> None:
         """Let an image wait under its id or, where that is None, under a running number."""
+        kind = type(image_id)
+        if kind is not self._id_type and self._id_type is not None:
+            if type(None) in (kind, self._id_type):
+                raise InputError("some images have an image_id and some have none; give one to all or to none")
+            raise InputError(
+                f"image_id {image_id!r} is a {kind.__name__} and those before are {self._id_type.__name__}"
+            )
+        self._id_type = kind
         if image_id is None:
             self._waiting.append(Image(self._numbered, digest(arrays.values()), arrays))
             self._numbered += 1

@@ -114,7 +114,8 @@ class DetectionAP(Metric[DetectionState]):
         Parameters
         ----------
         weights
-            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id; None: once.
+            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id;
+            None: once.
         """
         conventions = [] if self.params.iou_type == "bbox" else [("detection_area", self.detection_area)]
         return result_of(self.state, self.categories, self.threads, conventions, weights=weights)
@@ -191,9 +192,7 @@ class DetectionAP(Metric[DetectionState]):
             crowd=_joined(parts, "gt_iscrowd", np.bool_),
             ignore=_joined(parts, "gt_ignore", np.bool_),
             id_zero=np.zeros(len(labels[0]), np.bool_),
-            boxes=_joined(parts, "gt_boxes", np.float64, (4,)),
-            masks=_joined_masks(parts, "gt_"),
-            keypoints=_joined(parts, "gt_keypoints", np.float64, (len(self.params.sigmas), 3)),
+            **self._geometry(parts, "gt_"),
             num_keypoints=_joined(parts, "gt_num_keypoints", np.int64) if self.params.iou_type == "keypoints" else None,
         )
         dt = Detections(
@@ -201,9 +200,7 @@ class DetectionAP(Metric[DetectionState]):
             category=np.searchsorted(ids, labels[1]),
             score=_joined(parts, "scores", np.float64),
             area=_joined(parts, "area", np.float64),
-            boxes=_joined(parts, "boxes", np.float64, (4,)),
-            masks=_joined_masks(parts, ""),
-            keypoints=_joined(parts, "keypoints", np.float64, (len(self.params.sigmas), 3)),
+            **self._geometry(parts, ""),
         )
         known = np.isin(labels[1], ids)
         if not known.all():
@@ -212,6 +209,20 @@ class DetectionAP(Metric[DetectionState]):
         state = count(gt, dt, self.params, self.threads)
         counts = with_dropped(state.counts, int(np.count_nonzero(~known)))
         return replace(state, counts=counts, digests=np.array([image.digest for image in images], np.int64))
+
+    def _geometry(self, parts: list[dict[str, NDArray[Any]]], side: str) -> dict[str, Any]:
+        """The columns of what is compared."""
+        if self.params.iou_type in ("segm", "boundary"):
+            runs = offsets_of(_joined(parts, f"{side}runs", np.int64))
+            counts, sizes = _joined(parts, f"{side}counts", np.uint32), _joined(parts, f"{side}sizes", np.int64, (2,))
+            return {"masks": Masks(counts, runs, sizes)}
+        columns: dict[str, Any] = {}
+        if self.params.iou_type == "keypoints":
+            shape = (len(self.params.sigmas), 3)
+            columns["keypoints"] = _joined(parts, f"{side}keypoints", np.float64, shape)
+        if self.params.iou_type == "bbox" or side:
+            columns["boxes"] = _joined(parts, f"{side}boxes", np.float64, (4,))
+        return columns
 
 
 def detection_ap(
@@ -351,21 +362,13 @@ def _own_area(objects: Mapping[str, NDArray[Any]]) -> Float:
     if len(points) == 0:
         return np.zeros(0)
     extent = points.max(axis=1) - points.min(axis=1)
-    area = extent[:, 0] * extent[:, 1]
-    return area
+    spanned: Float = extent[:, 0] * extent[:, 1]
+    return spanned
 
 
 def _joined(parts: list[dict[str, NDArray[Any]]], name: str, dtype: type, tail: tuple[int, ...] = ()) -> NDArray[Any]:
     arrays = [part[name] for part in parts if name in part]
     return np.concatenate(arrays) if arrays else np.zeros((0, *tail), dtype)
-
-
-def _joined_masks(parts: list[dict[str, NDArray[Any]]], side: str) -> Masks:
-    return Masks(
-        _joined(parts, f"{side}counts", np.uint32),
-        offsets_of(_joined(parts, f"{side}runs", np.int64)),
-        _joined(parts, f"{side}sizes", np.int64, (2,)),
-    )
 
 
 def _lengths(parts: list[dict[str, NDArray[Any]]], name: str) -> Int:
