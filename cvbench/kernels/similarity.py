@@ -172,7 +172,7 @@ BLOCK = 128
 @kernel
 def block_sum(values: Float, start: int, n: int) -> float:
     """Sum of up to `BLOCK` numbers in eight lanes."""
-    total = 0.0
+    total: float = 0.0
     if n < 8:
         for i in range(start, start + n):
             total += values[i]

@@ -100,9 +100,7 @@ def test_nothing_to_find_is_undefined_and_nothing_found_is_zero() -> None:
     image = {"id": 1, "height": 10, "width": 10}
     truth = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5], "area": 25, "iscrowd": 0}
     for truths, expected in (([], np.nan), ([truth], 0.0), ([truth | {"iscrowd": 1}], np.nan)):
-        gt = read_ground_truth(
-            {"images": [image], "categories": [{"id": 1}], "annotations": annotations}, "bbox"
-        ).columns
+        gt = read_ground_truth({"images": [image], "categories": [{"id": 1}], "annotations": truths}, "bbox").columns
         dt = read_detections([], gt, "bbox").columns
         values = summarize(count(gt, dt, DetectionParams.of("bbox"))).values
         np.testing.assert_equal(values["AP"], expected)
