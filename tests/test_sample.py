@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from cvbench import score
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "make_sample.py"
