@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -30,6 +30,10 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help takes half of the time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+Expectation = tuple[str, float]
+"""The name of a figure and its value."""
 
 
 class ResultForm(str, Enum):
@@ -172,7 +176,7 @@ def score(
 ) -> None:
     """Score the predictions in PRED against the ground truth in GT."""
     with readable_errors():
-        expected = dict(_expectation(text) for text in expect or ())
+        expected = [_expectation(text) for text in expect or ()]
         chosen, parameters = _task(task, parameter)
         form = form or _form_of(output)
         for path in filter(None, (output, arrays)):
@@ -208,7 +212,7 @@ def _task(name: str, parameter: list[str] | None) -> tuple[Task, dict[str, Any]]
     return task, task.parse(given)
 
 
-def _expectation(text: str) -> tuple[str, float]:
+def _expectation(text: str) -> Expectation:
     name, _, value = text.partition("=")
     try:
         return name, float(value)
@@ -216,17 +220,17 @@ def _expectation(text: str) -> tuple[str, float]:
         raise InputError(f"--expect {text}: expected NAME=NUMBER, for example --expect AP=0.5046") from None
 
 
-def _know_figures(expected: Iterable[str], result: Result) -> None:
+def _know_figures(expected: list[Expectation], result: Result) -> None:
     """Refuse expectations of figures that the result does not have."""
-    for name in expected:
+    for name, _ in expected:
         if name not in result.values:
             raise InputError(f"--expect {name}: {result.task} has no such figure; it has {', '.join(result.values)}")
 
 
-def _met(expected: dict[str, float], result: Result, atol: float) -> bool:
+def _met(expected: list[Expectation], result: Result, atol: float) -> bool:
     """Whether all expectations are met; says which are not. NaN meets NaN and nothing else."""
     all_met = True
-    for name, value in expected.items():
+    for name, value in expected:
         got = result.values[name]
         if not (math.isnan(got) if math.isnan(value) else abs(got - value) <= atol):
             say(f"expectation failed: {name} is {got!r}, expected {value!r} within {atol!r}")

@@ -237,6 +237,11 @@ def test_nan_meets_only_nan(run: Run, tmp_path: Path, expected: str, atol: str, 
     assert run("score", "coco.bbox", gt, pred, "--expect", f"AP={expected}", "--atol", atol).code == code
 
 
+def test_every_expectation_counts(run: Run, files: tuple[Path, Path]) -> None:
+    answer = run("score", "coco.bbox", *files, "--expect", "AP=0.1", "--expect", "AP=0.600990099009901")
+    assert (answer.code, answer.err.count("expectation failed: AP ")) == (1, 1)
+
+
 def test_no_tolerance_is_no_tolerance(run: Run, files: tuple[Path, Path]) -> None:
     ap = cvbench.scoring.score("coco.bbox", *map(str, files)).values["AP"]
     assert run("score", "coco.bbox", *files, "--expect", f"AP={ap!r}", "--atol", "0").code == 0
