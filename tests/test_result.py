@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -285,6 +286,7 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, env=environment, check=True, capture_output=True, encoding="utf-8").stdout.strip()
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_commit_and_dirty_flag_are_the_packages_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "checkout" / "package"
     package.mkdir(parents=True)
