@@ -20,6 +20,7 @@ import typer
 from cvbench.errors import CvbenchError, InputError
 
 if TYPE_CHECKING:
+    from cvbench.report import Style
     from cvbench.result import Result
     from cvbench.tasks import Task
 
@@ -191,7 +192,8 @@ def score(
         _know_figures(expected, result)
         if arrays is not None:
             _write_arrays(arrays, result)
-        _write_result(result, chosen, form, per_category, output)
+        style = _style(chosen, parameters, per_category, notes=output is not None)
+        _write_result(result, form, style, output)
         if not _met(expected, result, atol):
             raise typer.Exit(1)
 
@@ -258,13 +260,19 @@ def _write_arrays(path: str, result: Result) -> None:
     replace_file(path, packed.getvalue())
 
 
-def _write_result(result: Result, task: Task, form: ResultForm, per_category: bool, output: str | None) -> None:
-    """Write to the file or to standard output, where the notes are talk rather than a part of the table."""
-    from cvbench.report import Style, render
-    from cvbench.result import replace_file
+def _style(task: Task, parameters: dict[str, Any], per_category: bool, notes: bool) -> Style:
+    from cvbench.report import Style
 
     tables = ("per_category",) if per_category else ()
-    text = render(result, form.value, Style(task.describe, task.headline, tables, notes=output is not None))
+    return Style(task.describe(parameters), task.headline, tables, notes)
+
+
+def _write_result(result: Result, form: ResultForm, style: Style, output: str | None) -> None:
+    """Write to the file or to standard output, where the notes are talk rather than a part of the table."""
+    from cvbench.report import render
+    from cvbench.result import replace_file
+
+    text = render(result, form.value, style)
     if output is not None:
         replace_file(output, text.encode())
         return
@@ -304,7 +312,7 @@ def _as_dict(task: Task) -> dict[str, Any]:
         "summary": task.summary,
         "reference": task.reference,
         "inputs": {"gt": task.inputs[0], "pred": task.inputs[1]},
-        "figures": dict(task.describe),
+        "figures": task.describe({}),
         "headline": list(task.headline),
         "parameters": [
             {"name": rule.name, "default": rule.default_text, "help": rule.help} for rule in task.parameters
@@ -325,7 +333,7 @@ def _described(task: Task) -> str:
         f"{task.name}@{task.version}  {task.summary}\n",
         aligned([("ground truth", task.inputs[0]), ("predictions", task.inputs[1]), ("reference", task.reference)]),
         "\nFigures",
-        aligned([(f"  {name}", meaning) for name, meaning in task.describe.items()]),
+        aligned([(f"  {name}", meaning) for name, meaning in task.describe({}).items()]),
     ]
     if task.parameters:
         blocks.append("\nParameters with their defaults, to be changed by -p NAME=VALUE")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from cvbench.errors import InputError, did_you_mean
@@ -52,7 +53,7 @@ class Task:
     headline
         The figures of a one-line answer.
     describe
-        What each figure is, by name.
+        From parameters to what each figure then is, by name, in the order of results.
     parameters
         What may be changed.
     settings
@@ -66,7 +67,7 @@ class Task:
     family: str
     inputs: tuple[str, str]
     headline: tuple[str, ...]
-    describe: Mapping[str, str]
+    describe: Callable[[Mapping[str, Any]], dict[str, str]]
     parameters: tuple[Parameter, ...]
     settings: Mapping[str, Any]
 
@@ -260,29 +261,37 @@ def _coco_parameters(iou_type: str) -> tuple[Parameter, ...]:
     return tuple(parameters)
 
 
-def _coco_figures(iou_type: str) -> dict[str, str]:
+COCO_AREAS = (("all", 0.0, 1e10), ("small", 0.0, 1024.0), ("medium", 1024.0, 9216.0), ("large", 9216.0, 1e10))
+AREA_LETTERS = {"small": "s", "medium": "m", "large": "l"}
+
+
+def _coco_figures(iou_type: str, parameters: Mapping[str, Any]) -> dict[str, str]:
+    """What the figures are under these parameters."""
     keypoints = iou_type == "keypoints"
-    similarity, cap = ("OKS", "20") if keypoints else ("IoU", "100")
-    areas = [] if keypoints else [("s", "small")]
-    areas += [("m", "medium"), ("l", "large")]
+    similarity = "OKS" if keypoints else "IoU"
+    official_areas = (COCO_AREAS[0], *COCO_AREAS[2:]) if keypoints else COCO_AREAS
+    first, *others = [area[0] for area in parameters.get("areas", official_areas)]
+    caps = sorted(parameters.get("max_dets", (20,) if keypoints else (1, 10, 100)))
+    over = f"mean over {similarity} " + ("as given" if "iou_thresholds" in parameters else "0.50:0.95")
+    scope = f"{over}, {'all areas' if first == 'all' else f'{first} objects'}, {_detections(caps[-1])}"
+    by_area = [(AREA_LETTERS.get(label, f"_{label}"), label) for label in others]
     figures = {
-        "AP": f"average precision, mean over {similarity} 0.50:0.95, all areas, {cap} detections",
+        "AP": f"average precision, {scope}",
         "AP50": f"average precision at {similarity} 0.50",
         "AP75": f"average precision at {similarity} 0.75",
-        **{f"AP{letter}": f"average precision, {size} objects" for letter, size in areas},
+        **{f"AP{suffix}": f"average precision, {label} objects" for suffix, label in by_area},
     }
     if keypoints:
-        figures |= {
-            "AR": f"average recall, mean over OKS 0.50:0.95, all areas, {cap} detections",
-            "AR50": "average recall at OKS 0.50",
-            "AR75": "average recall at OKS 0.75",
-        }
+        figures["AR"] = f"average recall, {scope}"
+        figures["AR50"] = "average recall at OKS 0.50"
+        figures["AR75"] = "average recall at OKS 0.75"
     else:
-        figures |= {
-            f"AR{n}": f"average recall, {n} detection{'s' if n > 1 else ''} per image and category"
-            for n in (1, 10, 100)
-        }
-    return figures | {f"AR{letter}": f"average recall, {size} objects" for letter, size in areas}
+        figures |= {f"AR{cap}": f"average recall, {_detections(cap)} per image and category" for cap in caps}
+    return figures | {f"AR{suffix}": f"average recall, {label} objects" for suffix, label in by_area}
+
+
+def _detections(cap: int) -> str:
+    return f"{cap:,} detection{'s' if cap != 1 else ''}"
 
 
 def _coco(iou_type: str, summary: str, reference: str, pred: str) -> Task:
@@ -294,7 +303,7 @@ def _coco(iou_type: str, summary: str, reference: str, pred: str) -> Task:
         family="coco",
         inputs=("COCO ground truth: JSON with images, annotations, categories", pred),
         headline=("AP", "AP50", "AP75"),
-        describe=_coco_figures(iou_type),
+        describe=partial(_coco_figures, iou_type),
         parameters=_coco_parameters(iou_type),
         settings={"iou_type": iou_type},
     )
