@@ -173,8 +173,13 @@ def select(gt: GroundTruth, dt: Detections, images: Bool, categories: Bool) -> t
     categories : (K,) bool
     """
     names = tuple(name for name, chosen in zip(gt.category_names, categories.tolist(), strict=True) if chosen)
-    ids: dict[str, Any] = {"image_ids": gt.image_ids[images], "category_ids": gt.category_ids[categories], "category_names": names}
-    return replace(_select(gt, images, categories), **ids), _select(dt, images, categories)
+    chosen = replace(
+        _select(gt, images, categories),
+        image_ids=gt.image_ids[images],
+        category_ids=gt.category_ids[categories],
+        category_names=names,
+    )
+    return chosen, _select(dt, images, categories)
 
 
 def _select(columns: _Rows, images: Bool, categories: Bool) -> _Rows:

@@ -201,8 +201,8 @@ def block_sum(values: Float, start: int, n: int) -> float:
 def pairwise_sum(values: Float, start: int, n: int) -> float:
     """Sum of ``values[start:start + n]`` in the order in which NumPy adds a contiguous array.
 
-    NumPy's own form is recursive. Here the halves that wait for each other stand on a stack: a compiled function that calls
-    itself crashes when Numba loads it from its cache.
+    NumPy's own form is recursive. Here the halves that wait for each other stand on a stack: a compiled function that
+    calls itself crashes when Numba loads it from its cache.
     """
     if n <= BLOCK:
         return block_sum(values, start, n)

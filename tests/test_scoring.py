@@ -1,0 +1,60 @@
+"""The path from inputs to a result: choices of images and categories, and what the signature says of them."""
+
+from __future__ import annotations
+
+import pytest
+from generated import Knobs, coco
+
+from cvbench import InputError, comparable, score
+
+GT, DT = coco(Knobs(3, 3, 3, 5, 9, 5, False, True, 1, True), "bbox")
+IMAGES = sorted(image["id"] for image in GT["images"])
+CATEGORIES = sorted(category["id"] for category in GT["categories"])
+
+
+def test_a_choice_is_in_the_signature_and_in_the_counts() -> None:
+    result = score("coco.bbox", GT, DT, images=IMAGES[:2], categories=CATEGORIES[1])
+    assert f"images:{IMAGES[0]},{IMAGES[1]}" in str(result.signature)
+    assert f"categories:{CATEGORIES[1]}" in str(result.signature)
+    assert [row["id"] for row in result.per_category] == [CATEGORIES[1]]
+    chosen = [d for d in DT if d["image_id"] in IMAGES[:2] and d["category_id"] == CATEGORIES[1]]
+    assert result.counts["detections"] == len(chosen)
+    assert result.counts["detections_elsewhere"] == len(DT) - len(chosen)
+    assert result.counts["images"] == 2
+
+
+def test_categories_by_name() -> None:
+    by_id = score("coco.bbox", GT, DT, categories=[CATEGORIES[0]])
+    assert score("coco.bbox", GT, DT, categories=f"category {CATEGORIES[0]}").same_scores(by_id)
+
+
+def test_all_is_the_default() -> None:
+    assert score("coco.bbox", GT, DT, images="all", categories="all").same_scores(score("coco.bbox", GT, DT))
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"images": [999]}, "there is no image 999; expected one of"),
+        ({"categories": ["categry 1"]}, "there is no category 'categry 1'; did you mean 'category"),
+        ({"caps": [1]}, "coco.bbox has no parameter 'caps'"),
+    ],
+)
+def test_choices_that_are_none(choice: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        score("coco.bbox", GT, DT, **choice)
+
+
+def test_results_compare_under_equal_rules_only() -> None:
+    first, other = score("coco.bbox", GT, DT), score("coco.bbox", GT, DT, max_dets=(5,))
+    comparable(first, score("coco.bbox", GT, DT[:3]))
+    with pytest.raises(ValueError, match="max_dets is 1,10,100 and 5"):
+        comparable(first, other)
+    with pytest.raises(ValueError, match="different ground truths"):
+        comparable(first, score("coco.bbox", GT | {"annotations": GT["annotations"][1:]}, DT))
+
+
+def test_progress_reaches_its_end() -> None:
+    seen: list[tuple[str, int, int]] = []
+    score("coco.bbox", GT, DT, progress=lambda *step: seen.append(step))
+    assert seen[-1] == ("comparing", seen[-1][2], seen[-1][2])
