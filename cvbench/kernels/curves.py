@@ -67,44 +67,77 @@ def needed_true(positives: int, points: Float, needed: Int) -> None:
         needed[r] = true
 
 
-@kernel
-def add_true(n: int, precision: float, score: float, needed: Int, reached: int, best: Float, at: Float) -> int:
-    """Put the *n*-th true positive on a curve; returns how many recall points are reached with it."""
-    while needed[reached] <= n:
-        if needed[reached] == n:
-            at[reached] = score
-        reached += 1
-    best[reached] = max(best[reached], precision)
-    return reached
+class Tally(NamedTuple):
+    """Where the curves of one category grow; made outside, as allocations inside of a kernel cost compile time.
 
-
-@kernel
-def walk(
-    start: int,
-    stop: int,
-    rows: Rows,
-    weights: Int,
-    max_dets: Int,
-    area_words: Int,
-    needed: Int,
-    best: Float,
-    at: Float,
-    n_true: Int,
-) -> None:
-    """Walk the rows of one category by falling score and collect its curves for every area A, threshold T and cap M.
-
-    weights : (I,) how many times an image counts; its rows of one score are repeated together, as those of a copy would
-    be
-    area_words : (A, W) the bits of all thresholds of an area range
-    needed : (A, R + 1) true positives that reach each recall point, `NEVER` at the end
-    best : (A, T, M, R + 1) zeros, written: highest precision while 0, 1, ... recall points are reached
-    at : (A, T, M, R) zeros, written: the score at which each recall point is reached
-    n_true : (A, T, M) zeros, written
+    A threshold T, cap M and area range A has its own place everywhere; R recall points.
     """
-    n_areas, n_limits, n_caps = n_true.shape
-    uniform = np.zeros((n_areas, n_caps), np.int64)  # false at all thresholds: 3 of 4 rows, counted in one step
-    others = np.zeros((n_areas, n_limits, n_caps), np.int64)
-    reached = np.zeros((n_areas, n_limits, n_caps), np.int64)
+
+    needed: Int
+    """(A, R + 1) true positives that reach each recall point, `NEVER` at the end"""
+    best: Float
+    """(A, T, M, R + 1) highest precision while 0, 1, ... recall points are reached"""
+    at: Float
+    """(A, T, M, R) the score at which each recall point is reached"""
+    true: Int
+    """(A, T, M) number of true positives"""
+    others: Int
+    """(A, T, M) number of rows that count, without those in `uniform`"""
+    uniform: Int
+    """(A, M) number of rows that are false at all thresholds: 3 of 4, counted in one step"""
+    reached: Int
+    """(A, T, M) number of recall points reached"""
+
+
+@kernel
+def clear(tally: Tally, positives: Int, points: Float) -> None:
+    """Begin a category with `positives` (A,) ground truths."""
+    n_areas, n_limits, n_caps, n_points = tally.at.shape
+    for area in range(n_areas):
+        for r in range(n_points + 1):
+            tally.needed[area, r] = NEVER
+        if positives[area] > 0:
+            needed_true(positives[area], points, tally.needed[area])
+        for m in range(n_caps):
+            tally.uniform[area, m] = 0
+        for t in range(n_limits):
+            for m in range(n_caps):
+                tally.true[area, t, m] = 0
+                tally.others[area, t, m] = 0
+                tally.reached[area, t, m] = 0
+                tally.best[area, t, m, n_points] = 0
+                for r in range(n_points):
+                    tally.best[area, t, m, r] = 0
+                    tally.at[area, t, m, r] = 0
+
+
+@kernel
+def add_row(tally: Tally, area: int, t: int, m: int, hit: bool, score: float) -> None:
+    """Put a row that counts on a curve."""
+    tally.others[area, t, m] += 1
+    if not hit:
+        return
+    n = tally.true[area, t, m] + 1
+    tally.true[area, t, m] = n
+    reached = tally.reached[area, t, m]
+    while tally.needed[area, reached] <= n:
+        if tally.needed[area, reached] == n:
+            tally.at[area, t, m, reached] = score
+        reached += 1
+    tally.reached[area, t, m] = reached
+    precision = n / (tally.uniform[area, m] + tally.others[area, t, m] + EPSILON)
+    tally.best[area, t, m, reached] = max(tally.best[area, t, m, reached], precision)
+
+
+@kernel
+def walk(start: int, stop: int, rows: Rows, weights: Int, max_dets: Int, area_words: Int, tally: Tally) -> None:
+    """Walk the rows of one category by falling score and collect its curves for all area ranges, thresholds and caps.
+
+    weights : (I,) how many times an image counts; its rows of one score are repeated together, as those of a copy
+        would be
+    area_words : (A, W) the bits of all thresholds of an area range
+    """
+    n_areas, n_limits, n_caps, n_points = tally.at.shape
     opened = n_caps
     row = start
     while row < stop:
@@ -117,10 +150,12 @@ def walk(
             while rows.rank[i] >= max_dets[cap]:
                 cap += 1
             for m in range(cap, opened):
-                for r in range(at.shape[3]):
-                    for area in range(n_areas):
-                        if needed[area, r] == 0:
-                            at[area, :, m, r] = rows.score[i]
+                # a recall of 0 is reached by the first row, true or not
+                for area in range(n_areas):
+                    for r in range(n_points):
+                        if tally.needed[area, r] == 0:
+                            for t in range(n_limits):
+                                tally.at[area, t, m, r] = rows.score[i]
             opened = min(opened, cap)
             for area in range(n_areas):
                 is_true = is_ignored = False
@@ -132,28 +167,14 @@ def walk(
                     is_uniform &= some == 0 or some == area_words[area, w]
                 if is_uniform and not is_true:
                     for m in range(cap, n_caps):
-                        uniform[area, m] += not is_ignored
+                        tally.uniform[area, m] += not is_ignored
                     continue
                 for t in range(n_limits):
                     word, shift = (area * n_limits + t) // WORD, (area * n_limits + t) % WORD
-                    if (rows.ignored[i, word] >> shift) & 1:
-                        continue
-                    hit = (rows.true[i, word] >> shift) & 1
-                    for m in range(cap, n_caps):
-                        others[area, t, m] += 1
-                        n_true[area, t, m] += hit
-                        if hit:
-                            n = n_true[area, t, m]
-                            precision = n / (uniform[area, m] + others[area, t, m] + EPSILON)
-                            reached[area, t, m] = add_true(
-                                n,
-                                precision,
-                                rows.score[i],
-                                needed[area],
-                                reached[area, t, m],
-                                best[area, t, m],
-                                at[area, t, m],
-                            )
+                    if (rows.ignored[i, word] >> shift) & 1 == 0:
+                        hit = (rows.true[i, word] >> shift) & 1 == 1
+                        for m in range(cap, n_caps):
+                            add_row(tally, area, t, m, hit, rows.score[i])
         row = end
 
 
@@ -168,40 +189,26 @@ def category_curves(
     area_words: Int,
     points: Float,
     positives: Int,
+    tally: Tally,
     curves: Curves,
 ) -> None:
     """Fill the curves of the categories `start` to `stop`; those without positives stay as they are.
 
     offsets : (K + 1,) a category's rows are ``offsets[k]:offsets[k + 1]``
-    points : (R,) rising recalls; positives : (K, A); curves : written
+    points : (R,) rising recalls; positives : (K, A); tally : scratch; curves : written
     """
-    n_limits, n_points, n_areas, n_caps = (
-        curves.precision.shape[0],
-        len(points),
-        curves.precision.shape[3],
-        curves.precision.shape[4],
-    )
-    needed = np.full((n_areas, n_points + 1), NEVER)
-    best = np.empty((n_areas, n_limits, n_caps, n_points + 1))
-    at = np.empty((n_areas, n_limits, n_caps, n_points))
-    n_true = np.empty((n_areas, n_limits, n_caps), np.int64)
+    n_areas, n_limits, n_caps, n_points = tally.at.shape
     for k in range(start, stop):
-        best[:] = 0
-        at[:] = 0
-        n_true[:] = 0
-        needed[:] = NEVER
-        for area in range(n_areas):
-            if positives[k, area] > 0:
-                needed_true(positives[k, area], points, needed[area])
-        walk(offsets[k], offsets[k + 1], rows, weights, max_dets, area_words, needed, best, at, n_true)
+        clear(tally, positives[k], points)
+        walk(offsets[k], offsets[k + 1], rows, weights, max_dets, area_words, tally)
         for area in range(n_areas):
             if positives[k, area] == 0:
                 continue
             for t in range(n_limits):
                 for m in range(n_caps):
-                    curves.recall[t, k, area, m] = n_true[area, t, m] / positives[k, area]
+                    curves.recall[t, k, area, m] = tally.true[area, t, m] / positives[k, area]
                     highest = 0.0
                     for r in range(n_points - 1, -1, -1):
-                        highest = max(highest, best[area, t, m, r + 1])
+                        highest = max(highest, tally.best[area, t, m, r + 1])
                         curves.precision[t, r, k, area, m] = highest
-                        curves.score[t, r, k, area, m] = at[area, t, m, r]
+                        curves.score[t, r, k, area, m] = tally.at[area, t, m, r]

@@ -21,7 +21,9 @@ def group_rows(key: Int, n_keys: int) -> tuple[Int, Int]:
         offsets[key[row] + 1] += 1
     for k in range(n_keys):
         offsets[k + 1] += offsets[k]
-    place = offsets[:-1].copy()
+    place = np.empty(n_keys, np.int64)
+    for k in range(n_keys):
+        place[k] = offsets[k]
     order = np.empty(len(key), np.int64)
     for row in range(len(key)):
         order[place[key[row]]] = row
@@ -68,7 +70,9 @@ def sort_groups(start: int, stop: int, offsets: Int, bits: Int, order: Int) -> N
                     j -= 1
                 keys[j], rows[j] = k, row
         else:
-            bins[:] = 0
+            for p in range(passes):
+                for b in range(1 << DIGIT):
+                    bins[p, b] = 0
             for i in range(n):
                 for p in range(passes):
                     bins[p, (keys[i] >> (p * DIGIT)) & ((1 << DIGIT) - 1)] += 1

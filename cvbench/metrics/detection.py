@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from cvbench.columns import Detections, Float, GroundTruth, Int, Masks, image_of_rows, offsets_of
 from cvbench.errors import InputError, did_you_mean
 from cvbench.kernels import Index, available_threads, map_ranges
-from cvbench.kernels.curves import Curves, Rows, category_curves, count_positives
+from cvbench.kernels.curves import Curves, Rows, Tally, category_curves, count_positives
 from cvbench.kernels.matching import CROWD, MAX_AREAS, UNMATCHABLE, WORD, join_rows, match_rows, rank_rows
 from cvbench.kernels.ordering import group_rows, sort_groups
 from cvbench.kernels.similarity import box_iou_rows, mask_iou_rows, oks_exponents_rows, oks_means_rows
@@ -564,15 +564,26 @@ def curves(
         np.full((thresholds, len(points), *shape), np.nan),
     )
     max_dets, area_words = np.array(params.max_dets), params.area_words
-    map_ranges(
-        lambda start, stop: category_curves(
-            start, stop, offsets, rows, weights, max_dets, area_words, points, positives, found
-        ),
-        n_categories,
-        threads,
-        max(1, n_categories // (16 * (threads or available_threads()))),
-    )
+
+    def fill(start: int, stop: int) -> None:
+        tally = _tally(len(params.areas), thresholds, len(params.max_dets), len(points))
+        category_curves(start, stop, offsets, rows, weights, max_dets, area_words, points, positives, tally, found)
+
+    map_ranges(fill, n_categories, threads, max(1, n_categories // (16 * (threads or available_threads()))))
     return found
+
+
+def _tally(n_areas: int, n_limits: int, n_caps: int, n_points: int) -> Tally:
+    shape = (n_areas, n_limits, n_caps)
+    return Tally(
+        needed=np.empty((n_areas, n_points + 1), np.int64),
+        best=np.empty((*shape, n_points + 1)),
+        at=np.empty((*shape, n_points)),
+        true=np.empty(shape, np.int64),
+        others=np.empty(shape, np.int64),
+        uniform=np.empty((n_areas, n_caps), np.int64),
+        reached=np.empty(shape, np.int64),
+    )
 
 
 def _row_order(state: DetectionState) -> Int | None:
