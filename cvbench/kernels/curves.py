@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from cvbench.kernels import Float, Index, Int, kernel
 from cvbench.kernels.matching import WORD
 

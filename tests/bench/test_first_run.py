@@ -1,4 +1,4 @@
-"""What the first run ever costs, in which all that a task needs is compiled, and the next runs that find it compiled."""
+"""What the first run ever costs, when all that a task needs is compiled, and the next runs that find it compiled."""
 
 from __future__ import annotations
 
