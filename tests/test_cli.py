@@ -96,7 +96,8 @@ def test_score_prints_a_table(run: Run, files: tuple[Path, Path]) -> None:
         ["ARm", "1.00000"],
         ["ARl", "0.60000"],
     ]
-    assert [line.split(maxsplit=2)[2] for line in figures.splitlines()] == list(TASKS["coco.bbox"].describe({}).values())
+    meanings = TASKS["coco.bbox"].describe({}).values()
+    assert [line.split(maxsplit=2)[2] for line in figures.splitlines()] == list(meanings)
     assert counts == "images 2, ground truths 3, detections 4"
     assert Signature.parse(signature.rstrip("\n")).task == "coco.bbox@1"
 
