@@ -125,7 +125,7 @@ def _score_coco(
     if chosen:
         counts["detections_elsewhere"] = found.counts["detections"] - counts["detections"]
     names = dict(zip(columns[0].category_ids.tolist(), columns[0].category_names, strict=True))
-    if iou_type != "bbox":
+    if iou_type != "bbox" or found.detection_area != "box":
         conventions = [("detection_area", str(found.detection_area)), *conventions]
     conventions += [
         (name, _text(parameters[name]))

@@ -1,0 +1,560 @@
+"""COCO files: a ground truth (instances, person_keypoints) and result lists, into columns.
+
+Conventions
+-----------
+- A *ground truth* is an object with ``images``, ``categories`` and ``annotations``; *detections* are a list of records.
+  Either is a path to JSON or gzipped JSON, or the data themselves. What a task does not need is not read: ``info``,
+  ``licenses`` and segmentations of boxes may hold anything.
+- Boxes are ``[x, y, width, height]`` in pixels, areas square pixels, scores any finite numbers.
+- Image ids are integers or strings, of one type throughout; category and annotation ids are integers.
+- A record is read, or counted and noted, or the input is refused with the place and the reason: ``docs/inputs.md``.
+
+The records are decoded to typed structs, which become columns, and what the types cannot say is checked on the columns.
+If any of this fails, `cvbench.io.diagnosis` looks again, slowly, for every problem.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from typing import Any, Generic, TypeVar, get_args
+
+import msgspec
+import numpy as np
+
+from cvbench.columns import Detections, Float, GroundTruth, Int, Masks, take_rows
+from cvbench.errors import FormatError, InputError
+from cvbench.io.diagnosis import detection_problems, ground_truth_problems
+from cvbench.io.extract import (
+    Refused,
+    area_column,
+    box_areas,
+    box_column,
+    by_image,
+    flag_column,
+    id_column,
+    index_column,
+    index_of,
+    joined_masks,
+    keypoint_boxes,
+    keypoint_column,
+    labelled_column,
+    mask_areas,
+    mask_boxes,
+    mask_column,
+    require,
+    some_boxes,
+    zero_sizes,
+)
+from cvbench.io.fields import (
+    DetectionArea,
+    DetectionOptions,
+    IouType,
+    MissingArea,
+    annotation_fields,
+    category_fields,
+    detection_fields,
+    image_fields,
+    struct_of,
+)
+from cvbench.io.problems import Problem, refuse, suggestion
+from cvbench.io.source import Document, Source, list_of
+
+Columns = TypeVar("Columns", GroundTruth, Detections)
+GroundTruthInput = str | os.PathLike[str] | Mapping[str, Any]
+DetectionInput = str | os.PathLike[str] | Sequence[Any]
+
+AREAS: dict[str, tuple[str, ...]] = {
+    "bbox": ("auto", "box"),
+    "segm": ("auto", "box", "mask"),
+    "boundary": ("auto", "box", "mask"),
+    "keypoints": ("auto", "box", "keypoints"),
+}
+"""The choices of `detection_area` that each kind of task has."""
+
+RELAXED = "{} is not strict JSON (NaN, Infinity, a byte-order mark or UTF-16); nothing that is read is affected"
+AREA_BY_BOX = (
+    "areas of detections are width x height of their boxes, as in pycocotools; detection_area={0} takes the {0}"
+)
+
+
+@dataclass(frozen=True)
+class Reading(Generic[Columns]):
+    """What was read, and how.
+
+    Attributes
+    ----------
+    columns : GroundTruth or Detections
+    source : Source
+        Path, hash and size of the input.
+    counts : dict of str to int
+        How many records were read, dropped or completed, 0 where none were.
+    notes : list of str
+        In words, whatever was dropped or completed.
+    image_sizes : (I, 2) int64 or None
+        Height and width of the ground truth's images in pixels; None unless masks were read.
+    detection_area : {"box", "mask", "keypoints"} or None
+        Where the areas of detections came from; None for a ground truth.
+    """
+
+    columns: Columns
+    source: Source
+    counts: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    image_sizes: Int | None = None
+    detection_area: str | None = None
+
+    def count(self, key: str, n: int | np.integer[Any], note: str = "") -> None:
+        """Put `n` under `key`, and the `note` with the number in front where there is something to note."""
+        self.counts[key] = int(n)
+        if n and note:
+            self.notes.append(f"{int(n):,} {note}")
+
+
+def read_ground_truth(
+    source: GroundTruthInput,
+    iou_type: IouType,
+    *,
+    missing_area: MissingArea = "refuse",
+    keypoints: int | None = 17,
+) -> Reading[GroundTruth]:
+    """Read annotated objects.
+
+    Parameters
+    ----------
+    source
+        Path to the JSON (or gzipped JSON) file, or its content.
+    iou_type : {"bbox", "segm", "boundary", "keypoints"}
+        What is to be compared, hence what is read.
+    missing_area : {"refuse", "box"}
+        What to do about an annotation without ``area``: refuse it, or take width times height of its box.
+    keypoints
+        The number of keypoints that every object has; None for however many the first one has.
+
+    Returns
+    -------
+    Reading of GroundTruth
+        Counts: ``images``, ``categories``, ``annotations``, ``crowd``, ``explicit_ignore``, ``id_zero``,
+        ``missing_iscrowd``, ``missing_area``, ``duplicate_category_names``; of boxes ``zero_size_annotations``; of
+        keypoints ``missing_num_keypoints``, ``num_keypoints_differ``.
+
+    Raises
+    ------
+    FormatError
+        The input is not such a ground truth; the message names the first problem's place.
+    InputError
+        An argument is none of the above.
+
+    Examples
+    --------
+    >>> reading = read_ground_truth({"images": [{"id": 7}], "categories": [], "annotations": []}, "bbox")
+    >>> reading.columns.image_ids.tolist(), reading.counts["annotations"]
+    ([7], 0)
+    """
+    _check_arguments(iou_type, keypoints, missing_area)
+    document = Document(source, "gt")
+    result = _ground_truth(document, iou_type, missing_area, keypoints)
+    if isinstance(result, Reading):
+        return result
+    raise refuse(result, _listing(document, iou_type, "check_ground_truth"))
+
+
+def check_ground_truth(
+    source: GroundTruthInput,
+    iou_type: IouType,
+    *,
+    missing_area: MissingArea = "refuse",
+    keypoints: int | None = 17,
+) -> list[Problem]:
+    """Every problem for which `read_ground_truth` would refuse `source`; parameters as there."""
+    _check_arguments(iou_type, keypoints, missing_area)
+    try:
+        result = _ground_truth(Document(source, "gt"), iou_type, missing_area, keypoints)
+    except FormatError as error:
+        return [Problem(error.where, error.message)]
+    return [] if isinstance(result, Reading) else result
+
+
+def read_detections(
+    source: DetectionInput,
+    gt: GroundTruth,
+    iou_type: IouType,
+    *,
+    sizes: Int | None = None,
+    box_masks: bool = False,
+    detection_area: DetectionArea = "auto",
+    keypoints: int | None = 17,
+) -> Reading[Detections]:
+    """Read scored objects, detections of `gt`'s images.
+
+    Where boxes are compared and the records have none, boxes are those around their masks (run lengths, not polygons)
+    or else around their keypoints, as in pycocotools; this is noted.
+
+    Parameters
+    ----------
+    source
+        Path to the JSON (or gzipped JSON) file, or its content: a list of records.
+    gt
+        The ground truth, which says what images and categories there are.
+    iou_type : {"bbox", "segm", "boundary", "keypoints"}
+        What is to be compared, hence what is read.
+    sizes : (I, 2) array of int64
+        Height and width of the images, as `read_ground_truth` gives them; needed for masks.
+    box_masks
+        Masks: take the filled box of a record without ``segmentation``. pycocotools does so unasked.
+    detection_area : {"auto", "box", "mask", "keypoints"}
+        Where a detection's area comes from, which decides whether an unmatched detection belongs to an area range.
+        "box": width times height; "mask": pixels of the mask; "keypoints": width times height of the extent of all
+        keypoints. "auto" is pycocotools' choice: the box if the records have (non-empty) boxes, whatever is compared,
+        otherwise the mask or the keypoints.
+    keypoints
+        The number of keypoints of every detection; None for as many as `gt` has.
+
+    Returns
+    -------
+    Reading of Detections
+        Counts: ``detections`` (records in the file), ``dropped_unknown_category``,
+        ``images_without_detections``; of boxes ``zero_size_detections``; of masks ``box_masks``.
+
+    Raises
+    ------
+    FormatError
+        The input is not such a list; the message names the first problem's place.
+    InputError
+        An argument is none of the above.
+
+    Examples
+    --------
+    >>> gt = read_ground_truth({"images": [{"id": 7}], "categories": [{"id": 1}], "annotations": []}, "bbox")
+    >>> records = [{"image_id": 7, "category_id": 1, "bbox": [0, 0, 20, 10], "score": 0.5}]
+    >>> read_detections(records, gt.columns, "bbox").columns.area.tolist()
+    [200.0]
+    """
+    options = _options(iou_type, sizes, box_masks, detection_area, keypoints, gt)
+    if iou_type in ("segm", "boundary") and sizes is None:
+        raise InputError("masks need the sizes of their images; pass sizes=reading.image_sizes of the ground truth")
+    document = Document(source, "pred")
+    result = _detections(document, gt, options)
+    if isinstance(result, Reading):
+        return result
+    raise refuse(result, _listing(document, iou_type, "check_detections"))
+
+
+def check_detections(
+    source: DetectionInput,
+    gt: GroundTruth | None,
+    iou_type: IouType,
+    *,
+    sizes: Int | None = None,
+    box_masks: bool = False,
+    detection_area: DetectionArea = "auto",
+    keypoints: int | None = 17,
+) -> list[Problem]:
+    """Every problem for which `read_detections` would refuse `source`; parameters as there.
+
+    Without a `gt`, records are checked by themselves; without `sizes`, masks by their form alone.
+    """
+    options = _options(iou_type, sizes, box_masks, detection_area, keypoints, gt)
+    try:
+        document = Document(source, "pred")
+        if gt is None or (sizes is None and iou_type in ("segm", "boundary")):
+            options = _with_box_source(document, options)
+            return list(detection_problems(document.tree(), document.name, gt, options))
+        result = _detections(document, gt, options)
+    except FormatError as error:
+        return [Problem(error.where, error.message)]
+    return [] if isinstance(result, Reading) else result
+
+
+# Ground truth --------------------------------------------------------------------------------------------------------
+
+
+def _ground_truth(
+    document: Document, iou_type: IouType, missing_area: MissingArea, joints: int | None
+) -> Reading[GroundTruth] | list[Problem]:
+    try:
+        return _ground_truth_columns(document, iou_type, missing_area, joints)
+    except Refused:
+        return _found(ground_truth_problems(document.tree(), document.name, iou_type, missing_area, joints))
+
+
+def _ground_truth_columns(
+    document: Document, iou_type: IouType, missing_area: MissingArea, joints: int | None
+) -> Reading[GroundTruth]:
+    forms = {
+        "images": struct_of("Image", image_fields(iou_type)),
+        "categories": struct_of("Category", category_fields()),
+        "annotations": struct_of("Annotation", annotation_fields(iou_type, missing_area, joints)),
+    }
+    data: Any = document.decode(msgspec.defstruct("Dataset", [(key, list_of(form)) for key, form in forms.items()]))
+    require(data is not None)
+    image_ids, image_order = id_column(data.images)
+    category_ids, category_order = id_column(data.categories)
+    given_names = [data.categories[row].name for row in category_order.tolist()]
+    names = [str(n) if name is None else name for n, name in zip(category_ids.tolist(), given_names, strict=True)]
+
+    records = data.annotations
+    require(len(set(map(attrgetter("id"), records))) == len(records))
+    image = index_column(records, "image_id", index_of(image_ids))
+    category = index_column(records, "category_id", index_of(category_ids))
+    require((image >= 0).all() and (category >= 0).all())
+    crowd, missing_crowd = flag_column(records, "iscrowd")
+    ignore, _ = flag_column(records, "ignore")
+    area, missing = area_column(records)
+    id_zero = np.fromiter((record.id == 0 for record in records), np.bool_, len(records))
+    boxes = masks = sizes = points = labelled = None
+    if iou_type in ("bbox", "keypoints"):
+        boxes = box_column(records)
+    if iou_type in ("segm", "boundary"):
+        sizes = np.array([(image.height, image.width) for image in data.images], np.int64).reshape(-1, 2)[image_order]
+        require((sizes > 0).all())
+        masks = mask_column(records, sizes[image], None)
+    if iou_type == "keypoints":
+        points = keypoint_column(records, joints)
+        labelled, missing_labelled, different = labelled_column(records, points)
+
+    rows, offsets = by_image(image, len(image_ids))
+    columns = GroundTruth(
+        image_ids=image_ids,
+        category_ids=category_ids,
+        category_names=tuple(names),
+        offsets=offsets,
+        category=category,
+        area=area,
+        crowd=crowd,
+        ignore=ignore,
+        id_zero=id_zero,
+        boxes=boxes,
+        masks=masks,
+        keypoints=points,
+        num_keypoints=labelled,
+    )
+    columns = columns if rows is None else take_rows(columns, rows, offsets)
+    reading = Reading(columns, document.source, image_sizes=sizes)
+
+    several = f"of {len(records):,} annotations"
+    reading.count("images", len(image_ids))
+    reading.count("categories", len(category_ids))
+    reading.count("annotations", len(records))
+    reading.count("crowd", np.count_nonzero(crowd))
+    reading.count("missing_iscrowd", missing_crowd, f"{several} have no iscrowd: taken for 0")
+    reading.count("explicit_ignore", np.count_nonzero(ignore))
+    reading.count("id_zero", np.count_nonzero(id_zero))
+    reading.count("missing_area", missing, f"{several} have no area: width x height of the box is taken")
+    if iou_type == "bbox" and boxes is not None:
+        reading.count("zero_size_annotations", zero_sizes(boxes))
+    if iou_type == "keypoints":
+        counted = f"{several} have no num_keypoints: labelled keypoints are counted"
+        reading.count("missing_num_keypoints", missing_labelled, counted)
+        taken = f"{several} have a num_keypoints that is not the number of their labelled keypoints: it is taken"
+        reading.count("num_keypoints_differ", different, taken)
+    same = f"of {len(names):,} categories have the name of another one"
+    reading.count("duplicate_category_names", len(names) - len(set(names)), same)
+    if document.relaxed:
+        reading.notes.append(RELAXED.format(document.name))
+    return reading
+
+
+# Detections ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Columns of consecutive records, in the order of the file."""
+
+    image: Int
+    category: Int
+    score: Float
+    boxes: Float | None
+    masks: Masks | None
+    points: Float | None
+    unknown: frozenset[int]
+    """Category ids that the ground truth lacks."""
+    box_masks: int
+    """Masks that are filled boxes."""
+
+
+def _detections(document: Document, gt: GroundTruth, options: DetectionOptions) -> Reading[Detections] | list[Problem]:
+    try:
+        return _detection_columns(document, gt, options)
+    except Refused:
+        other = _with_box_source(document, options)
+        if other != options:
+            return _detections(document, gt, other)
+        return _found(detection_problems(document.tree(), document.name, gt, options))
+
+
+def _detection_columns(document: Document, gt: GroundTruth, options: DetectionOptions) -> Reading[Detections]:
+    images, categories = index_of(gt.image_ids), index_of(gt.category_ids)
+    parts = document.decode_list(
+        struct_of("Detection", detection_fields(options)), lambda records: _part(records, images, categories, options)
+    )
+    if parts is None:
+        raise Refused
+    found = _joined(parts)
+    boxes, area, area_from = _areas(found, options)
+
+    unknown = found.category < 0
+    known = np.flatnonzero(~unknown) if unknown.any() else None
+    kept = found.image if known is None else found.image[known]
+    order, offsets = by_image(kept, len(gt.image_ids))
+    rows = known if order is None else order if known is None else known[order]
+    masks, points = (None, None) if options.iou_type == "bbox" else (found.masks, found.points)
+    columns = Detections(offsets, found.category, found.score, area, boxes, masks, points)
+    columns = columns if rows is None else take_rows(columns, rows, offsets)
+
+    n, dropped = len(unknown), len(unknown) - len(kept)
+    reading = Reading(columns, document.source, detection_area=area_from)
+    reading.count("detections", n)
+    if n == 0:
+        reading.notes.append("there are no detections")
+    listed = ", ".join(map(str, sorted(found.unknown)[:5])) + (", ..." if len(found.unknown) > 5 else "")
+    lacking = f"of {n:,} detections have a category that the ground truth lacks ({listed}) and are dropped"
+    reading.count("dropped_unknown_category", dropped, lacking)
+    reading.count("images_without_detections", np.count_nonzero(np.diff(offsets) == 0))
+    if boxes is not None:
+        reading.count("zero_size_detections", zero_sizes(boxes))
+    if masks is not None:
+        reading.count("box_masks", found.box_masks, f"of {n:,} detections have no mask: the filled box is taken")
+    if options.iou_type != "bbox" and options.area == "auto" and area_from == "box":
+        reading.notes.append(AREA_BY_BOX.format(options.shape))
+    if options.box_from != "box":
+        shape = "masks, areas those of the masks" if options.box_from == "mask" else "keypoints"
+        reading.notes.append(f"no detection has a box: boxes are those around the {shape}, as in pycocotools")
+    if document.relaxed:
+        reading.notes.append(RELAXED.format(document.name))
+    return reading
+
+
+def _part(
+    records: Sequence[Any], images: dict[Any, int], categories: dict[Any, int], options: DetectionOptions
+) -> _Part:
+    image = index_column(records, "image_id", images)
+    require((image >= 0).all())
+    category = index_column(records, "category_id", categories)
+    strange = np.flatnonzero(category < 0).tolist()
+    score = np.fromiter(map(attrgetter("score"), records), np.float64, len(records))
+    require(np.isfinite(score).all())
+    boxes = masks = points = None
+    filled = 0
+    if options.mixed_boxes or options.box_masks:
+        boxes = some_boxes(records)
+    elif options.iou_type == "bbox" or options.area == "box":
+        boxes = box_column(records)
+    if options.shape == "mask":
+        masks = mask_column(records, None if options.sizes is None else options.sizes[image], boxes)
+        filled = sum(record.segmentation is None for record in records)
+    if options.shape == "keypoints":
+        points = keypoint_column(records, options.joints)
+    unknown = frozenset(records[row].category_id for row in strange)
+    return _Part(image, category, score, boxes, masks, points, unknown, filled)
+
+
+def _joined(parts: Sequence[_Part]) -> _Part:
+    if len(parts) == 1:
+        return parts[0]
+    boxes = [part.boxes for part in parts if part.boxes is not None]
+    masks = [part.masks for part in parts if part.masks is not None]
+    points = [part.points for part in parts if part.points is not None]
+    require(len({part.shape[1] for part in points}) <= 1)
+    return _Part(
+        np.concatenate([part.image for part in parts]),
+        np.concatenate([part.category for part in parts]),
+        np.concatenate([part.score for part in parts]),
+        np.concatenate(boxes) if boxes else None,
+        joined_masks(masks) if masks else None,
+        np.concatenate(points) if points else None,
+        frozenset().union(*(part.unknown for part in parts)),
+        sum(part.box_masks for part in parts),
+    )
+
+
+def _areas(found: _Part, options: DetectionOptions) -> tuple[Float | None, Float, str]:
+    """The boxes that are compared (None where boxes are not), the areas, and where these come from."""
+    n = len(found.image)
+    boxed = 0 if found.boxes is None else np.count_nonzero(~np.isnan(found.boxes[:, 0]))
+    require(not options.mixed_boxes or boxed in (0, n))
+    require(options.box_from == "box" or boxed == 0)
+    compared = options.iou_type == "bbox"
+    by_box = options.shape == "box" or options.area == "box" or (options.area == "auto" and 0 < boxed == n)
+    if by_box and found.boxes is not None:
+        return found.boxes if compared else None, box_areas(found.boxes), "box"
+    if found.masks is not None:
+        return mask_boxes(found.masks) if compared else None, mask_areas(found.masks), "mask"
+    assert found.points is not None, "there is always a shape"
+    extents = keypoint_boxes(found.points)
+    return extents if compared else None, box_areas(extents), "keypoints"
+
+
+class _Probe(msgspec.Struct):
+    """What a record of detections has, whatever it looks like."""
+
+    bbox: Any = None
+    segmentation: Any = None
+    keypoints: Any = None
+
+
+def _with_box_source(document: Document, options: DetectionOptions) -> DetectionOptions:
+    """The options with the source of boxes that the first record suggests, in the order in which pycocotools looks.
+
+    Unchanged where boxes are not compared, where the source was chosen already, and where that record has a box.
+    """
+    if options.iou_type != "bbox" or options.box_from != "box":
+        return options
+    records = document.decode(list[_Probe])
+    if not records or records[0].bbox or (records[0].segmentation is None and records[0].keypoints is None):
+        return options
+    return replace(options, box_from="keypoints" if records[0].segmentation is None else "mask")
+
+
+# Both ----------------------------------------------------------------------------------------------------------------
+
+
+def _found(problems: Iterator[Problem]) -> list[Problem]:
+    found = list(problems)
+    assert found, "the fast reader refused what the slow one finds nothing wrong with"
+    return found
+
+
+def _options(
+    iou_type: IouType,
+    sizes: Int | None,
+    box_masks: bool,
+    area: DetectionArea,
+    joints: int | None,
+    gt: GroundTruth | None,
+) -> DetectionOptions:
+    _check_arguments(iou_type, joints, area=area)
+    if box_masks and iou_type not in ("segm", "boundary"):
+        raise InputError(f"box_masks is for masks; iou_type is {iou_type!r}")
+    if iou_type == "bbox":
+        sizes = None
+    if iou_type != "keypoints":
+        joints = None
+    elif joints is None and gt is not None and gt.keypoints is not None and len(gt):
+        joints = gt.keypoints.shape[1]
+    return DetectionOptions(iou_type, sizes, box_masks, area, joints)
+
+
+def _check_arguments(iou_type: str, joints: int | None, missing_area: str = "refuse", area: str = "auto") -> None:
+    _check_choice("iou_type", iou_type, get_args(IouType))
+    _check_choice("missing_area", missing_area, get_args(MissingArea))
+    _check_choice(f"detection_area of {iou_type}", area, AREAS[iou_type])
+    if joints is not None and joints < 1:
+        raise InputError(f"keypoints is {joints}, expected a number of keypoints from 1, or None")
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        near = suggestion(str(value), choices)
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise InputError(f"{name} is {value!r}, expected one of {', '.join(choices)}{hint}")
+
+
+def _listing(document: Document, iou_type: IouType, function: str) -> str:
+    """What lists all problems of the document."""
+    if document.path is None:
+        return f"cvbench.io.{function}"
+    return f"cvbench check coco.{iou_type} {document.name}"
