@@ -192,7 +192,8 @@ def score(
         _know_figures(expected, result)
         if arrays is not None:
             _write_arrays(arrays, result)
-        style = _style(chosen, parameters, per_category, notes=output is not None)
+        # on standard output, a table is data and the notes beside it are talk; a document holds both
+        style = _style(chosen, parameters, per_category, notes=output is not None or form is ResultForm.md)
         _write_result(result, form, style, output)
         if not _met(expected, result, atol):
             raise typer.Exit(1)
@@ -268,18 +269,17 @@ def _style(task: Task, parameters: dict[str, Any], per_category: bool, notes: bo
 
 
 def _write_result(result: Result, form: ResultForm, style: Style, output: str | None) -> None:
-    """Write to the file or to standard output, where the notes are talk rather than a part of the table."""
+    """Write to the file or to standard output, and say the notes whatever the form: nothing is dropped in silence."""
     from cvbench.report import render
     from cvbench.result import replace_file
 
     text = render(result, form.value, style)
     if output is not None:
         replace_file(output, text.encode())
-        return
-    put(text)
-    if form is ResultForm.text:
-        for note in result.notes:
-            say(f"note: {note}")
+    else:
+        put(text)
+    for note in result.notes:
+        say(f"note: {note}")
 
 
 # tasks

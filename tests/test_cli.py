@@ -194,7 +194,9 @@ def test_notes_are_talk(run: Run, files: tuple[Path, Path], tmp_path: Path) -> N
     assert answer.code == 0
     assert answer.err.startswith("note: ")
     assert "note" not in answer.out
-    assert "note: " not in run("score", "coco.bbox", files[0], pred, "--format", "json").err
+    for options in (["--format", "json"], ["--format", "csv"], ["-o", tmp_path / "result.md"]):
+        assert run("score", "coco.bbox", files[0], pred, *options).err == answer.err
+    assert "- 1 of" in run("score", "coco.bbox", files[0], pred, "--format", "md").out
 
 
 # expectations
