@@ -149,7 +149,10 @@ class DetectionParams:
             raise InputError(f"recall_thresholds {self.recall_thresholds} do not rise; sort them")
         if np.asarray(self.max_dets).dtype.kind != "i" or self.max_dets[0] < 1:
             raise InputError(f"max_dets {self.max_dets} are not all integers of 1 or more")
+        labels = [label for label, _, _ in self.areas]
         for label, low, high in self.areas:
+            if labels.count(label) > 1 or not label or set(label) & set("|:,\n"):
+                raise InputError(f"area label {label!r}: expected distinct names without '|', ':' and ','")
             if not low <= high:
                 raise InputError(f"area range {label} goes from {low} to {high}; expected low <= high")
         for name, smallest in (("sigmas", min(self.sigmas)), ("dilation_ratio", self.dilation_ratio)):

@@ -6,10 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from generated import Knobs, coco, knobs
-from hypothesis import given
-from hypothesis import strategies as st
-from naive import detection as naive
+from hypothesis import given, strategies as st
 
 from cvbench.columns import Detections, GroundTruth
 from cvbench.errors import InputError
@@ -17,6 +14,8 @@ from cvbench.io import read_detections, read_ground_truth
 from cvbench.metrics.detection import DetectionParams, count, curves, match, summarize
 from cvbench.metrics.masks import mask_iou
 from cvbench.metrics.similarity import box_iou, oks
+from generated import Knobs, coco, knobs
+from naive import detection as naive
 
 FEW = {"iou_thresholds": (0.5, 0.75), "recall_thresholds": (0.0, 0.3, 0.7, 1.0)}
 
@@ -135,7 +134,9 @@ def test_values_are_named_after_what_was_asked() -> None:
         ({"max_dets": (0, 1)}, "integers of 1 or more"),
         ({"max_dets": (1.5,)}, "integers of 1 or more"),
         ({"areas": (("all", 5, 1),)}, "goes from 5.0 to 1.0"),
-        ({"areas": (("a", 0, 1),) * 61}, "61 area ranges"),
+        ({"areas": tuple((f"a{i}", 0, 1) for i in range(61))}, "61 area ranges"),
+        ({"areas": (("a", 0, 1), ("a", 1, 2))}, "area label 'a': expected distinct names"),
+        ({"areas": (("a|b", 0, 1),)}, "area label 'a|b'"),
         ({"id_zero": "skip"}, "'skip' is unknown"),
         ({"sigmas": (0.1, 0)}, "sigmas: 0.0 is not above 0"),
         ({"dilation_ratio": 0}, "dilation_ratio: 0 is not above 0"),
