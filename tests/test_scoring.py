@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from generated import Knobs, coco
 
 from cvbench import InputError, comparable, score
+from generated import Knobs, coco
 
 GT, DT = coco(Knobs(3, 3, 3, 5, 9, 5, False, True, 1, True), "bbox")
 IMAGES = sorted(image["id"] for image in GT["images"])

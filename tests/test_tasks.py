@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from generated import Knobs, coco
 
 from cvbench import TASKS, InputError, score
 from cvbench.metrics.detection import AREAS, VERSION, DetectionParams
 from cvbench.tasks import COCO_AREAS, find
+from generated import Knobs, coco
 
 KNOBS = Knobs(0, 2, 2, 4, 6, 5, True, True, 1, False)
 
