@@ -45,6 +45,8 @@ from cvbench.io.extract import (
     mask_boxes,
     mask_column,
     require,
+    require_64_bits,
+    size_column,
     some_boxes,
     zero_sizes,
 )
@@ -296,20 +298,21 @@ def _ground_truth_columns(
     names = [str(n) if name is None else name for n, name in zip(category_ids.tolist(), given_names, strict=True)]
 
     records = data.annotations
-    require(len(set(map(attrgetter("id"), records))) == len(records))
+    ids = set(map(attrgetter("id"), records))
+    require(len(ids) == len(records))
+    require_64_bits(ids)
     image = index_column(records, "image_id", index_of(image_ids))
     category = index_column(records, "category_id", index_of(category_ids))
     require((image >= 0).all() and (category >= 0).all())
     crowd, missing_crowd = flag_column(records, "iscrowd")
     ignore, _ = flag_column(records, "ignore")
-    area, missing = area_column(records)
+    area, missing = area_column(records, missing_area == "box")
     id_zero = np.fromiter((record.id == 0 for record in records), np.bool_, len(records))
     boxes = masks = sizes = points = labelled = None
     if iou_type in ("bbox", "keypoints"):
         boxes = box_column(records)
     if iou_type in ("segm", "boundary"):
-        sizes = np.array([(image.height, image.width) for image in data.images], np.int64).reshape(-1, 2)[image_order]
-        require((sizes > 0).all())
+        sizes = size_column(data.images)[image_order]
         masks = mask_column(records, sizes[image], None)
     if iou_type == "keypoints":
         points = keypoint_column(records, joints)
@@ -449,6 +452,7 @@ def _part(
     if options.shape == "keypoints":
         points = keypoint_column(records, options.joints)
     unknown = frozenset(records[row].category_id for row in strange)
+    require_64_bits(unknown)
     return _Part(image, category, score, boxes, masks, points, unknown, filled)
 
 
@@ -499,12 +503,14 @@ class _Probe(msgspec.Struct):
 def _with_box_source(document: Document, options: DetectionOptions) -> DetectionOptions:
     """The options with the source of boxes that the first record suggests, in the order in which pycocotools looks.
 
-    Unchanged where boxes are not compared, where the source was chosen already, and where that record has a box.
+    Unchanged where boxes are not compared, where the source was chosen already, and where any record has a box.
     """
     if options.iou_type != "bbox" or options.box_from != "box":
         return options
     records = document.decode(list[_Probe])
-    if not records or records[0].bbox or (records[0].segmentation is None and records[0].keypoints is None):
+    if not records or any(record.bbox for record in records):
+        return options
+    if records[0].segmentation is None and records[0].keypoints is None:
         return options
     return replace(options, box_from="keypoints" if records[0].segmentation is None else "mask")
 

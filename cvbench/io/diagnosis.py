@@ -22,6 +22,7 @@ from cvbench.io.fields import (
     id_rule,
     image_fields,
     image_id_rule,
+    pixels_rule,
     problems_in,
     rle_rule,
     segmentation_rule,
@@ -81,7 +82,8 @@ def ground_truth_problems(
             )
         if missing_area == "box" and iou_type != "bbox" and "area" not in record and "bbox" not in record:
             yield Problem(f"{where}.area", "missing, and there is no bbox to take it from")
-        yield from _mask(record, where, sizes.get(_hashable(record.get("image_id"))))
+        if iou_type in ("segm", "boundary"):
+            yield from _mask(record, where, sizes.get(_hashable(record.get("image_id"))))
 
 
 def detection_problems(tree: Any, name: str, gt: GroundTruth | None, options: DetectionOptions) -> Iterator[Problem]:
@@ -245,7 +247,7 @@ def _known_image(record: dict[str, Any], where: str, images: dict[Any, int], own
 def _mask(record: dict[str, Any], where: str, size: Sequence[Any] | None) -> Iterator[Problem]:
     """A segmentation of the right form that does not fit its image; nothing where the size is unknown or unsound."""
     segmentation = record.get("segmentation")
-    if size is None or not all(isinstance(length, int) and length > 0 for length in size):
+    if size is None or any(pixels_rule(length) is not None for length in size):
         return
     if segmentation is not None and segmentation_rule(segmentation) is None:
         message = mask_problem(segmentation, size)

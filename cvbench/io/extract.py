@@ -6,7 +6,7 @@ something is wrong, and `cvbench.io.diagnosis` says what.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
 from operator import attrgetter
 from typing import Any
@@ -37,7 +37,7 @@ def id_column(records: Sequence[Any]) -> tuple[NDArray[Any], Int]:
     ids = list(map(attrgetter("id"), records))
     require(len(set(ids)) == len(ids) and len(set(map(type, ids))) <= 1)
     if ids and isinstance(ids[0], int):
-        require(max(map(abs, ids)) <= LARGEST)
+        require_64_bits(ids)
     order = sorted(range(len(ids)), key=ids.__getitem__)
     ascending = [ids[row] for row in order]
     return np.array(ascending, np.str_ if ids and isinstance(ids[0], str) else np.int64), np.array(order, np.int64)
@@ -51,6 +51,17 @@ def index_of(ids: NDArray[Any]) -> dict[Any, int]:
 def index_column(records: Sequence[Any], name: str, lookup: dict[Any, int]) -> Int:
     """For each record the index of its id; -1 where there is no such id."""
     return np.fromiter(map(lookup.get, map(attrgetter(name), records), repeat(-1)), np.int64, len(records))
+
+
+def require_64_bits(ids: Iterable[int]) -> None:
+    """Raise `Refused` unless 64 bits hold all `ids`."""
+    require(max(map(abs, ids), default=0) <= LARGEST)
+
+
+def size_column(images: Sequence[Any]) -> Int:
+    """Height and width in pixels."""
+    require(all(0 < length <= LARGEST for image in images for length in (image.height, image.width)))
+    return np.array([(image.height, image.width) for image in images], np.int64).reshape(-1, 2)
 
 
 def flag_column(records: Sequence[Any], name: str) -> tuple[Bool, int]:
@@ -84,17 +95,14 @@ def zero_sizes(boxes: Float) -> int:
     return int(np.count_nonzero((boxes[:, 2:] == 0).any(axis=1)))
 
 
-def area_column(records: Sequence[Any]) -> tuple[Float, int]:
-    """Areas, width times height of the box where there is none, and how often there is none."""
-    areas = list(map(attrgetter("area"), records))
-    rows = [row for row, area in enumerate(areas) if area is None]
-    if rows:
-        boxes = some_boxes([records[row] for row in rows])
-        for row, area in zip(rows, box_areas(boxes).tolist(), strict=True):
-            areas[row] = area
-    values = np.array(areas, np.float64)
-    require((np.isfinite(values) & (values >= 0)).all())
-    return values, len(rows)
+def area_column(records: Sequence[Any], by_box: bool) -> tuple[Float, int]:
+    """Areas, width times height of the box where there is none and `by_box`; how often there is none."""
+    given = list(map(attrgetter("area"), records))
+    areas, missing = np.array(given, np.float64), np.array([area is None for area in given], np.bool_)
+    if by_box:
+        areas = np.where(missing, box_areas(some_boxes(records)), areas)
+    require((np.isfinite(areas) & (areas >= 0)).all())
+    return areas, int(np.count_nonzero(missing))
 
 
 def box_areas(boxes: Float) -> Float:

@@ -150,7 +150,7 @@ def image_id_rule(value: object) -> str | None:
 
 
 def _as_integer(value: object) -> str:
-    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+    if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST:
         return f"; write {int(value)} without a decimal point"
     return ""
 
