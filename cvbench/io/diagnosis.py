@@ -164,8 +164,6 @@ def mask_problem(segmentation: Any, size: Sequence[int]) -> str | None:
             return f"{found}, expected that of the image, [height, width] = [{size[0]}, {size[1]}]"
         if isinstance(counts, list):
             codec.masks_from_counts([counts], sizes)
-        elif not counts.isascii():
-            return "counts: found characters that a compressed mask does not have"
         else:
             codec.masks_from_strings([counts], sizes)
     except InputError as error:

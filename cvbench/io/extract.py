@@ -203,7 +203,6 @@ def _masks_of(kind: str, shapes: Sequence[Any], sizes: Int, boxes: Float | None)
     runs = [shape.counts for shape in shapes]
     if kind == "counts":
         return codec.masks_from_counts(runs, sizes)
-    require(all(map(str.isascii, runs)))
     return codec.masks_from_strings(runs, sizes, threads=None)
 
 
