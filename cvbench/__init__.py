@@ -73,6 +73,10 @@ __all__ = sorted(_HOME)  # noqa: PLE0605  # ruff wants a literal; the table is t
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("cvbench")
     if name not in _HOME:
         raise AttributeError(f"module 'cvbench' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

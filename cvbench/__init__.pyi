@@ -34,3 +34,5 @@ from cvbench.metrics.similarity import box_iou as box_iou, oks as oks
 from cvbench.result import Provenance as Provenance, Result as Result, Signature as Signature, comparable as comparable
 from cvbench.scoring import check as check, score as score
 from cvbench.tasks import TASKS as TASKS
+
+__version__: str

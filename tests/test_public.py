@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,7 @@ def test_dir_lists_the_names() -> None:
 def test_unknown_names_are_attribute_errors() -> None:
     with pytest.raises(AttributeError, match="no attribute 'mAP'"):
         cvbench.mAP  # noqa: B018  # reading it is the test
+
+
+def test_the_version_is_the_installed_one() -> None:
+    assert cvbench.__version__ == version("cvbench")
