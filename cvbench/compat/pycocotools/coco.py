@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbench.compat.pycocotools import mask as maskUtils
+from cvbench.compat.pycocotools._collector import paused_collector
 from cvbench.errors import MissingDependency
 
 Annotation = dict[str, Any]
@@ -64,7 +65,8 @@ class COCO:
         if annotation_file is not None:
             print("loading annotations into memory...")
             start = time.time()
-            dataset = _read_json(annotation_file)
+            with paused_collector():
+                dataset = _read_json(annotation_file)
             if type(dataset) is not dict:
                 raise AssertionError(f"annotation file format {type(dataset)} not supported")
             print(f"Done (t={time.time() - start:0.2f}s)")
@@ -74,17 +76,18 @@ class COCO:
     def createIndex(self) -> None:
         """Build ``anns``, ``imgs``, ``cats``, ``imgToAnns`` and ``catToImgs`` anew from ``dataset``."""
         print("creating index...")
-        annotations = self.dataset.get("annotations", ())
-        by_image: defaultdict[Any, list[Annotation]] = defaultdict(list)
-        for annotation in annotations:
-            by_image[annotation["image_id"]].append(annotation)
-        by_id = {annotation["id"]: annotation for annotation in annotations}
-        images = {image["id"]: image for image in self.dataset.get("images", ())}
-        categories = {category["id"]: category for category in self.dataset.get("categories", ())}
-        by_category: defaultdict[Any, list[Any]] = defaultdict(list)
-        if "categories" in self.dataset:
+        with paused_collector():
+            annotations = self.dataset.get("annotations", ())
+            by_image: defaultdict[Any, list[Annotation]] = defaultdict(list)
             for annotation in annotations:
-                by_category[annotation["category_id"]].append(annotation["image_id"])
+                by_image[annotation["image_id"]].append(annotation)
+            by_id = {annotation["id"]: annotation for annotation in annotations}
+            images = {image["id"]: image for image in self.dataset.get("images", ())}
+            categories = {category["id"]: category for category in self.dataset.get("categories", ())}
+            by_category: defaultdict[Any, list[Any]] = defaultdict(list)
+            if "categories" in self.dataset:
+                for annotation in annotations:
+                    by_category[annotation["category_id"]].append(annotation["image_id"])
         print("index created!")
         self.anns, self.imgs, self.cats = by_id, images, categories
         self.imgToAnns, self.catToImgs = by_image, by_category
@@ -254,39 +257,46 @@ class COCO:
 
         print("Loading and preparing results...")
         start = time.time()
-        if type(resFile) is str:
-            results = _read_json(resFile)
-        elif type(resFile) is np.ndarray:
-            results = self.loadNumpyAnnotations(resFile)
-        else:
-            results = resFile
+        results: Any = resFile
+        with paused_collector():
+            if type(resFile) is str:
+                results = _read_json(resFile)
+            elif type(resFile) is np.ndarray:
+                results = self.loadNumpyAnnotations(resFile)
         if type(results) is not list:
             raise AssertionError("results in not an array of objects")
-        images = {result["image_id"] for result in results}
-        unknown = images - set(self.getImgIds())
+        unknown = {result["image_id"] for result in results} - set(self.getImgIds())
         if unknown:
             raise AssertionError(
                 f"Results do not correspond to current coco set: no image has the id {next(iter(unknown))!r}"
             )
-        first = results[0]
-        if "caption" in first:
-            res.dataset["images"] = [image for image in res.dataset["images"] if image["id"] in images]
-            for number, result in enumerate(results, 1):
-                result["id"] = number
-        elif "bbox" in first and not (type(first["bbox"]) is list and not first["bbox"]):
-            res.dataset["categories"] = copy.deepcopy(self.dataset["categories"])
-            _complete_boxes(results)
-        elif "segmentation" in first:
-            res.dataset["categories"] = copy.deepcopy(self.dataset["categories"])
-            _complete_masks(results)
-        elif "keypoints" in first:
-            res.dataset["categories"] = copy.deepcopy(self.dataset["categories"])
-            _complete_keypoints(results)
+        with paused_collector():
+            self._complete(results, res.dataset)
         print(f"DONE (t={time.time() - start:0.2f}s)")
 
         res.dataset["annotations"] = results
         res.createIndex()
         return res
+
+    def _complete(self, results: list[Annotation], dataset: dict[str, Any]) -> None:
+        """Complete results, and the data set they are for, by what kind of results they are."""
+        first = results[0]
+        if "caption" in first:
+            images = {result["image_id"] for result in results}
+            dataset["images"] = [image for image in dataset["images"] if image["id"] in images]
+            for number, result in enumerate(results, 1):
+                result["id"] = number
+            return
+        if "bbox" in first and not (type(first["bbox"]) is list and not first["bbox"]):
+            complete = _complete_boxes
+        elif "segmentation" in first:
+            complete = _complete_masks
+        elif "keypoints" in first:
+            complete = _complete_keypoints
+        else:
+            return
+        dataset["categories"] = copy.deepcopy(self.dataset["categories"])
+        complete(results)
 
     def download(self, tarDir: str | None = None, imgIds: Any = ()) -> int | None:
         """Fetch the images with these ids, or all, from their ``coco_url`` into a folder; files that are there stay."""
