@@ -17,7 +17,9 @@ SHIFTS = st.sampled_from([0, 0.5, 1, 3])
 
 
 def _places(n):
-    return st.lists(st.tuples(st.sampled_from(IMAGES), st.sampled_from(CATEGORIES)), max_size=n)
+    """Images and categories; mostly one of each, so that there is something to match and to tell apart."""
+    images, categories = st.sampled_from((*IMAGES, 1, 1)), st.sampled_from((*CATEGORIES, 3))
+    return st.integers(0, n).flatmap(lambda k: st.lists(st.tuples(images, categories), min_size=k, max_size=n))
 
 
 def data_set(annotations):

@@ -66,7 +66,7 @@ def decode(rleObjs: Sequence[Rle]) -> NDArray[np.uint8]:
     ValueError
         There are no masks, or their runs are longer than the array.
     """
-    masks = _from_dicts(rleObjs)
+    masks = from_dicts(rleObjs)
     if len(masks) == 0:
         raise ValueError("there are no masks to decode, so their size is unknown")
     height, width = (int(side) for side in masks.sizes[0])
@@ -84,7 +84,7 @@ def decode(rleObjs: Sequence[Rle]) -> NDArray[np.uint8]:
 
 def merge(rleObjs: Sequence[Rle], intersect: bool = False) -> Rle:
     """Union or intersection of masks; a mask of size (0, 0) if there are none or their sizes differ."""
-    masks = _from_dicts(rleObjs)
+    masks = from_dicts(rleObjs)
     if len(masks) == 0 or (masks.sizes != masks.sizes[0]).any():
         return {"size": [0, 0], "counts": b""}
     return to_dicts(rle_merge(masks, bool(intersect)))[0]
@@ -92,12 +92,12 @@ def merge(rleObjs: Sequence[Rle], intersect: bool = False) -> Rle:
 
 def area(rleObjs: Sequence[Rle]) -> NDArray[np.uint32]:
     """(N,) pixels of the foreground of masks."""
-    return rle_area(_from_dicts(rleObjs)).astype(np.int64).astype(np.uint32)
+    return rle_area(from_dicts(rleObjs)).astype(np.int64).astype(np.uint32)
 
 
 def toBbox(rleObjs: Sequence[Rle]) -> NDArray[np.float64]:
     """(N, 4) smallest boxes ``[x, y, width, height]`` around the foreground of masks."""
-    return rle_boxes(_from_dicts(rleObjs))
+    return rle_boxes(from_dicts(rleObjs))
 
 
 def iou(dt: Any, gt: Any, pyiscrowd: Any) -> NDArray[np.float64] | list[Any]:
@@ -208,7 +208,8 @@ def _from_runs(runs: Sequence[NDArray[Any]], sizes: Sequence[tuple[int, int]]) -
     return Masks(counts, offsets, np.array(sizes, np.int64).reshape(-1, 2))
 
 
-def _from_dicts(rles: Sequence[Rle]) -> Masks:
+def from_dicts(rles: Sequence[Rle]) -> Masks:
+    """Masks from run-length dicts, whether or not their runs fill their image."""
     strings, sizes = [], []
     for rle in rles:
         counts = rle["counts"]
@@ -248,7 +249,7 @@ def _objects(objects: Any) -> Any:
     if all(len(item) == 4 and type(item) in (list, np.ndarray) for item in objects):
         return np.array(objects, dtype=np.float64)
     if all(type(item) is dict for item in objects):
-        return _from_dicts(objects)
+        return from_dicts(objects)
     raise Exception("list input can be bounding box (Nx4) or RLEs ([RLE])")
 
 

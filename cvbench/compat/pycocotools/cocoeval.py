@@ -19,12 +19,16 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.compat.pycocotools import mask as maskUtils
+from cvbench.compat.pycocotools import _engine, mask as maskUtils
+from cvbench.compat.pycocotools._collector import paused_collector
 from cvbench.compat.pycocotools._segmentations import to_rle
 
 Float = NDArray[np.float64]
@@ -136,17 +140,44 @@ class COCOeval:
             print("iouType not specified. use default iouType segm")
         self.cocoGt = cocoGt
         self.cocoDt = cocoDt
-        self.evalImgs: Any = defaultdict(list)
+        self._counted: Any = None  # an `_engine.Counted`, unless cells were evaluated one by one
+        self.evalImgs = defaultdict(list)
         self.eval: dict[str, Any] = {}
-        self._gts: defaultdict[Cell, list[Annotation]] = defaultdict(list)
-        self._dts: defaultdict[Cell, list[Annotation]] = defaultdict(list)
+        self._prepared: tuple[list[Annotation], list[Annotation]] = [], []
+        self._gts = defaultdict(list)
+        self._dts = defaultdict(list)
         self.params = Params(iouType=iouType)
         self._paramsEval: Any = {}
         self.stats: Any = []
-        self.ious: Any = {}
+        self.ious = {}
         if cocoGt is not None:
             self.params.imgIds = sorted(cocoGt.getImgIds())
             self.params.catIds = sorted(cocoGt.getCatIds())
+
+    # Built when they are asked for; they may also be set, as in the original.
+
+    @cached_property
+    def ious(self) -> Any:
+        with paused_collector():
+            return _engine.ious(self._counted, self._paramsEval)
+
+    @cached_property
+    def evalImgs(self) -> Any:
+        with paused_collector():
+            return _engine.records(self._counted, self._paramsEval)
+
+    @cached_property
+    def _gts(self) -> defaultdict[Cell, list[Annotation]]:
+        return _by_cell(self._prepared[0])
+
+    @cached_property
+    def _dts(self) -> defaultdict[Cell, list[Annotation]]:
+        return _by_cell(self._prepared[1])
+
+    def _defer(self, *names: str) -> None:
+        """Forget these attributes, so that they are built when they are asked for next."""
+        for name in names:
+            vars(self).pop(name, None)
 
     def _prepare(self) -> None:
         """Collect the annotations to evaluate in ``_gts`` and ``_dts``, by image and category.
@@ -167,7 +198,8 @@ class COCOeval:
                 gt["ignore"] = gt["num_keypoints"] == 0 or gt["ignore"]
         _warn_of_zero("ground truth", gts, "counts as never found, and detections matched to it as false positives")
         _warn_of_zero("detection", dts, "leaves the ground truth that it is matched to free for further detections")
-        self._gts, self._dts = _by_cell(gts), _by_cell(dts)
+        self._prepared = gts, dts
+        self._defer("_gts", "_dts")
         self.evalImgs = defaultdict(list)
         self.eval = {}
 
@@ -185,6 +217,30 @@ class COCOeval:
             p.catIds = list(np.unique(p.catIds))
         p.maxDets = sorted(p.maxDets)
         self._prepare()
+        counted = None if self._overridden() else _engine.counted(*self._given(), p)
+        if counted is None:
+            self._evaluate_cells()
+        else:
+            self._counted = counted
+            self._defer("ious", "evalImgs")
+        self._paramsEval = copy.deepcopy(self.params)
+        print(f"DONE (t={time.time() - start:0.2f}s).")
+
+    def _overridden(self) -> bool:
+        """Whether a subclass, this object or someone else has replaced a method that looks at single cells."""
+        return any(getattr(getattr(self, name), "__func__", None) is not own for name, own in CELL_METHODS.items())
+
+    def _given(self) -> tuple[_engine.Given, _engine.Given]:
+        """What `_prepare` found, also where someone has looked at it by cell, and perhaps changed it."""
+        own = vars(self)
+        return (
+            _engine.Given.of_cells(own["_gts"]) if "_gts" in own else _engine.Given.of(self._prepared[0]),
+            _engine.Given.of_cells(own["_dts"]) if "_dts" in own else _engine.Given.of(self._prepared[1]),
+        )
+
+    def _evaluate_cells(self) -> None:
+        """Compare and match cell by cell as pycocotools does."""
+        p = self.params
         categories, cap = p.catIds if p.useCats else [-1], p.maxDets[-1]
         compare = self.computeOks if p.iouType == "keypoints" else self.computeIoU
         self.ious = {(image, category): compare(image, category) for image in p.imgIds for category in categories}
@@ -194,8 +250,6 @@ class COCOeval:
             for area in p.areaRng
             for image in p.imgIds
         ]
-        self._paramsEval = copy.deepcopy(self.params)
-        print(f"DONE (t={time.time() - start:0.2f}s).")
 
     def computeIoU(self, imgId: Any, catId: Any) -> Float | list[Any]:
         """IoU (D, G) of boxes or masks of one image and category; detections by falling score, to the largest cap."""
@@ -295,7 +349,8 @@ class COCOeval:
         """
         print("Accumulating evaluation results...")
         start = time.time()
-        if not self.evalImgs:
+        recorded = "evalImgs" in vars(self)
+        if recorded and not self.evalImgs:
             print("Please run evaluate() first")
         if p is None:
             p = self.params
@@ -303,23 +358,13 @@ class COCOeval:
         shape = [len(p.iouThrs), len(p.recThrs), len(p.catIds) if p.useCats else 1, len(p.areaRng), len(p.maxDets)]
         T, R, K, A, M = shape
         precision, recall, scores = -np.ones((T, R, K, A, M)), -np.ones((T, K, A, M)), -np.ones((T, R, K, A, M))
-
-        evaluated = self._paramsEval
-        images = _positions(p.imgIds, evaluated.imgIds)
-        categories = _positions(p.catIds, evaluated.catIds if evaluated.useCats else [-1])
-        areas = _positions(map(tuple, p.areaRng), map(tuple, evaluated.areaRng))
-        caps = [p.maxDets[m] for m in _positions(p.maxDets, evaluated.maxDets)]
-        for k, category in enumerate(categories):
-            for a, area in enumerate(areas):
-                first = (category * len(evaluated.areaRng) + area) * len(evaluated.imgIds)
-                records = [record for i in images if (record := self.evalImgs[first + i]) is not None]
-                positives = _count_positives(records)
-                for m, cap in enumerate(caps if positives else ()):
-                    ranked, true, false = _ranked(records, cap)
-                    for t, (tp, fp) in enumerate(zip(true, false, strict=True)):
-                        recalls = tp / positives
-                        recall[t, k, a, m] = recalls[-1] if len(tp) else 0
-                        precision[t, :, k, a, m], scores[t, :, k, a, m] = _curve(tp, fp, recalls, ranked, p.recThrs)
+        kept = _Kept.of(p, self._paramsEval)
+        if self._counted is None or recorded or not kept.whole:
+            self._accumulate_records(kept, p.recThrs, precision, recall, scores)
+        elif kept.caps:
+            found = _engine.accumulated(self._counted, kept.caps, p.recThrs)
+            for values, of_caps in zip((precision, recall, scores), found, strict=True):
+                values[..., : len(kept.caps)] = of_caps
         self.eval = {
             "params": p,
             "counts": shape,
@@ -329,6 +374,20 @@ class COCOeval:
             "scores": scores,
         }
         print(f"DONE (t={time.time() - start:0.2f}s).")
+
+    def _accumulate_records(self, kept: _Kept, recalls: Any, precision: Float, recall: Float, scores: Float) -> None:
+        """Write what the records say to the leading categories, area ranges and caps of the arrays."""
+        for k, category in enumerate(kept.categories):
+            for a, area in enumerate(kept.areas if kept.caps else ()):
+                first = (category * kept.n_areas + area) * kept.n_images
+                records = [record for i in kept.images if (record := self.evalImgs[first + i]) is not None]
+                positives = _count_positives(records)
+                for m, cap in enumerate(kept.caps if positives else ()):
+                    ranked, true, false = _ranked(records, cap)
+                    for t, (tp, fp) in enumerate(zip(true, false, strict=True)):
+                        reached = tp / positives
+                        recall[t, k, a, m] = reached[-1] if len(tp) else 0
+                        precision[t, :, k, a, m], scores[t, :, k, a, m] = _curve(tp, fp, reached, ranked, recalls)
 
     def summarize(self) -> None:
         """Print the official figures and set ``stats``: 12 for boxes and masks, 10 for keypoints.
@@ -368,6 +427,10 @@ class COCOeval:
             return self._gts[image, category], self._dts[image, category]
         gts = [gt for pooled in p.catIds for gt in self._gts[image, pooled]]
         return gts, [dt for pooled in p.catIds for dt in self._dts[image, pooled]]
+
+
+CELL_METHODS = {name: getattr(COCOeval, name) for name in ("computeIoU", "computeOks", "evaluateImg")}
+"""What code written for pycocotools overrides; the way through compiled code does without them."""
 
 
 def _detection_figures(caps: Sequence[int]) -> Iterator[tuple[bool, float | None, str, int]]:
@@ -422,7 +485,7 @@ def _best(row: list[float], threshold: float, ignored: list[int], crowd: list[bo
     partners
         Detection id that each ground truth was matched to so far; up to 0 it is free, be it an id or not.
     """
-    best, limit = -1, min(threshold, 1 - 1e-10)
+    best, limit = -1, float(min(threshold, 1 - 1e-10))
     for g, similarity in enumerate(row):
         if best >= 0 and ignored[g] and not ignored[best]:
             break
@@ -433,7 +496,48 @@ def _best(row: list[float], threshold: float, ignored: list[int], crowd: list[bo
     return best
 
 
-def _positions(values: Iterable[Any], known: Iterable[Any]) -> list[int]:
+@dataclass(frozen=True)
+class _Kept:
+    """Which of the evaluated images, categories, area ranges and caps are accumulated.
+
+    All but the caps are positions in the lists of the *new* parameters, by which the original also looks up records of
+    the old ones.
+    """
+
+    images: list[int]
+    categories: list[int]
+    areas: list[int]
+    caps: list[Any]
+    n_images: int
+    n_areas: int
+    whole: bool
+    """Nothing is left out but caps."""
+
+    @classmethod
+    def of(cls, p: Params, evaluated: Params) -> _Kept:
+        pairs = (
+            (p.imgIds, evaluated.imgIds),
+            (p.catIds, evaluated.catIds if evaluated.useCats else [-1]),
+            (list(map(tuple, p.areaRng)), list(map(tuple, evaluated.areaRng))),
+        )
+        images, categories, areas = (_positions(new, old) for new, old in pairs)
+        return cls(
+            images,
+            categories,
+            areas,
+            [p.maxDets[m] for m in _positions(p.maxDets, evaluated.maxDets)],
+            len(evaluated.imgIds),
+            len(evaluated.areaRng),
+            whole=len(p.iouThrs) == len(evaluated.iouThrs)
+            and bool(len(p.recThrs) and np.isfinite(p.recThrs).all())
+            and all(
+                len(kept) == len(new) == len(old)
+                for kept, (new, old) in zip((images, categories, areas), pairs, strict=True)
+            ),
+        )
+
+
+def _positions(values: Sequence[Any], known: Iterable[Any]) -> list[int]:
     known = set(known)
     return [position for position, value in enumerate(values) if value in known]
 
@@ -470,7 +574,7 @@ def _curve(true: Float, false: Float, recall: Float, scores: NDArray[Any], at: A
 
 def _warn_of_zero(what: str, annotations: list[Annotation], effect: str) -> None:
     """pycocotools writes a match down as the partner's id and takes 0 for no match; say so where it matters."""
-    if any(annotation["id"] == 0 for annotation in annotations):
+    if 0 in map(itemgetter("id"), annotations):
         warnings.warn(
             f"a {what} has the id 0, which pycocotools takes for no match: it {effect}; number annotations from 1",
             stacklevel=4,
