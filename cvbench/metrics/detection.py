@@ -40,6 +40,7 @@ from cvbench.kernels.ordering import group_rows, sort_groups
 from cvbench.kernels.similarity import box_iou_rows, mask_iou_rows, oks_exponents_rows, oks_means_rows
 from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State, image_weights
 from cvbench.metrics.masks import mask_boundary, rle_area, rle_boxes
+from cvbench.metrics.precision_recall import reach_of
 from cvbench.result import Input, Result, Signature
 
 IouType = Literal["bbox", "segm", "boundary", "keypoints"]
@@ -249,8 +250,14 @@ class Cells:
     ----------
     row : (N,) int64
         The detection of each row: rows stand category by category, in it by falling score, image and file order.
-    gt_row : (G,) int64
-        The ground truth of each ground-truth row: category by category, in it by image and file order.
+        Detections beyond the largest cap have none.
+    image, rank : (N,) int64
+        Index of the image, and position among the detections of the same image and category.
+    offsets : (K + 1,) int64
+        Category *k* owns the rows ``offsets[k]:offsets[k + 1]``.
+    gt_row, gt_image : (G,) int64
+        The ground truth of each ground-truth row, category by category, in it by image and file order; and its image.
+    gt_offsets : (K + 1,) int64
     first_gt : (N,) int64
     pairs : (N + 1,) int64
         Row *n* meets the ground-truth rows from ``first_gt[n]`` on, and ``pairs[n]:pairs[n + 1]`` are the numbers of
@@ -258,7 +265,12 @@ class Cells:
     """
 
     row: Int
+    image: Int
+    rank: Int
+    offsets: Int
     gt_row: Int
+    gt_image: Int
+    gt_offsets: Int
     first_gt: Int
     pairs: Int
 
@@ -291,6 +303,56 @@ def match(
     partners: bool = False,
 ) -> Matching:
     """`count`, with the matches themselves where `partners` is set."""
+    cells = _cells(gt, dt, params, threads)
+    n_rows, n_words = len(cells.row), params.area_words.shape[1]
+    similarity = np.empty(cells.pairs[-1])
+    fill = COMPARE[params.iou_type](Comparison(gt, dt, cells, params, threads, similarity))
+    map_ranges(fill, n_rows, threads, ROWS_PER_TASK, _adder(progress, "comparing", n_rows))
+
+    limits, reach = reach_of(params.iou_thresholds, len(params.areas))
+    gt_ignored, mark = _ignored_areas(gt, params)[cells.gt_row], _marks(gt, params)[cells.gt_row]
+    gt_words, taken = _words(gt_ignored, params), np.zeros((len(cells.gt_row), n_words), np.int64)
+    true, ignored = np.zeros((n_rows, n_words), np.int64), _words(_outside(dt.area, params)[cells.row], params)
+    partner = np.full((n_rows if partners else 0, len(params.areas) * len(limits)), -1, np.int64)
+    truths, outcomes = (mark, gt_words, taken), (true, ignored, partner)
+
+    def match_categories(start: int, stop: int) -> None:
+        meetings = (cells.offsets, cells.first_gt, cells.pairs, similarity)
+        match_rows(start, stop, *meetings, limits, reach, *truths, *outcomes)
+
+    map_ranges(match_categories, len(cells.offsets) - 1, threads, _chunk(len(cells.offsets) - 1, threads))
+    numbers = np.arange(len(cells.offsets) - 1, dtype=np.int32)
+    state = DetectionState(
+        image_ids=gt.image_ids,
+        digests=np.zeros(len(gt.image_ids), np.int64),
+        category_ids=np.array([-1]) if params.class_agnostic else gt.category_ids,
+        image=cells.image.astype(np.int32),
+        category=np.repeat(numbers, np.diff(cells.offsets)),
+        rank=cells.rank.astype(np.int32),
+        score=dt.score[cells.row],
+        true=true,
+        ignored=ignored,
+        gt_image=cells.gt_image.astype(np.int32),
+        gt_category=np.repeat(numbers, np.diff(cells.gt_offsets)),
+        gt_counted=~gt_ignored & ((1 << len(params.areas)) - 1),
+        counts={
+            "images": len(gt.image_ids),
+            "ground_truths": len(gt),
+            "crowd": int(np.count_nonzero(gt.crowd)),
+            "ignored_ground_truths": int(np.count_nonzero(gt_ignored & 1)),
+            "id_zero": int(np.count_nonzero(gt.id_zero)),
+            "detections": len(dt),
+            "dropped_unknown_category": 0,
+            "cut_by_max_dets": len(dt) - n_rows,
+            "ignored_detections": int(np.count_nonzero(ignored[:, 0] & 1)),
+        },
+        params=params,
+    )
+    return Matching(state, cells, similarity, partner)
+
+
+def _cells(gt: GroundTruth, dt: Detections, params: DetectionParams, threads: int | None) -> Cells:
+    """Put detections and ground truths into the order of matching, cut at the largest cap, and see which meet."""
     n_images, n_categories = len(gt.image_ids), 1 if params.class_agnostic else len(gt.category_ids)
     gt_image, dt_image = image_of_rows(gt.offsets), image_of_rows(dt.offsets)
     gt_row, gt_offsets = group_rows(gt.category, len(gt.category_ids))
@@ -299,12 +361,7 @@ def match(
         # pooled detections of an image stand category by category; ties between equal scores follow that order
         gt_row, row = gt_row[group_rows(gt_image[gt_row], n_images)[0]], row[group_rows(dt_image[row], n_images)[0]]
         gt_offsets, offsets = np.array([0, len(gt_row)]), np.array([0, len(row)])
-    spread = partial(
-        map_ranges,
-        n=n_categories,
-        threads=threads,
-        chunk=max(1, n_categories // (16 * (threads or available_threads()))),
-    )
+    spread = partial(map_ranges, n=n_categories, threads=threads, chunk=_chunk(n_categories, threads))
 
     bits, cap = dt.score.view(np.int64), params.max_dets[-1]
     rank, kept = np.empty(len(row), np.int64), np.empty(n_categories, np.int64)
@@ -317,66 +374,12 @@ def match(
     image, gt_image = dt_image[row], gt_image[gt_row]
     first_gt, n_gt = np.empty(len(row), np.int64), np.empty(len(row), np.int64)
     spread(lambda start, stop: join_rows(start, stop, gt_offsets, gt_image, offsets, image, n_images, first_gt, n_gt))
-    cells = Cells(row, gt_row, first_gt, offsets_of(n_gt))
-    similarity = np.empty(cells.pairs[-1])
-    comparison = Comparison(gt, dt, cells, params, threads, similarity)
-    map_ranges(
-        COMPARE[params.iou_type](comparison), len(row), threads, ROWS_PER_TASK, _adder(progress, "comparing", len(row))
-    )
+    return Cells(row, image, rank, offsets, gt_row, gt_image, gt_offsets, first_gt, offsets_of(n_gt))
 
-    gt_ignored, mark = _ignored_areas(gt, params)[gt_row], _marks(gt, params)[gt_row]
-    true, ignored = (
-        np.zeros((len(row), params.area_words.shape[1]), np.int64),
-        _words(_outside(dt.area, params)[row], params),
-    )
-    partner = np.full((len(row) if partners else 0, len(params.areas) * len(params.iou_thresholds)), -1, np.int64)
-    limits, reach = _limits(params)
-    gt_words, taken = _words(gt_ignored, params), np.zeros((len(gt_row), params.area_words.shape[1]), np.int64)
-    spread(
-        lambda start, stop: match_rows(
-            start,
-            stop,
-            offsets,
-            first_gt,
-            cells.pairs,
-            similarity,
-            limits,
-            reach,
-            mark,
-            gt_words,
-            taken,
-            true,
-            ignored,
-            partner,
-        )
-    )
-    state = DetectionState(
-        image_ids=gt.image_ids,
-        digests=np.zeros(n_images, np.int64),
-        category_ids=np.array([-1]) if params.class_agnostic else gt.category_ids,
-        image=image.astype(np.int32),
-        category=np.repeat(np.arange(n_categories, dtype=np.int32), np.diff(offsets)),
-        rank=rank.astype(np.int32),
-        score=dt.score[row],
-        true=true,
-        ignored=ignored,
-        gt_image=gt_image.astype(np.int32),
-        gt_category=np.repeat(np.arange(n_categories, dtype=np.int32), np.diff(gt_offsets)),
-        gt_counted=~gt_ignored & ((1 << len(params.areas)) - 1),
-        counts={
-            "images": n_images,
-            "ground_truths": len(gt),
-            "crowd": int(np.count_nonzero(gt.crowd)),
-            "ignored_ground_truths": int(np.count_nonzero(gt_ignored & 1)),
-            "id_zero": int(np.count_nonzero(gt.id_zero)),
-            "detections": len(dt),
-            "dropped_unknown_category": 0,
-            "cut_by_max_dets": len(dt) - len(row),
-            "ignored_detections": int(np.count_nonzero(ignored[:, 0] & 1)),
-        },
-        params=params,
-    )
-    return Matching(state, cells, similarity, partner)
+
+def _chunk(n_categories: int, threads: int | None) -> int:
+    """Categories per task: enough tasks to balance a large category, few enough to keep their start cheap."""
+    return max(1, n_categories // (16 * (threads or available_threads())))
 
 
 def _adder(progress: Progress | None, stage: str, total: int) -> Callable[[int], object] | None:
@@ -426,20 +429,6 @@ def _words(areas: Int, params: DetectionParams) -> Int:
     for a, bits in enumerate(params.area_words):
         words |= (areas[:, None] >> a & 1) * bits
     return words
-
-
-def _limits(params: DetectionParams) -> tuple[Float, Int]:
-    """(T,) rising similarities that match, and (T + 1, W) the bits of the first 0, 1, … of these thresholds in all
-    areas.
-    """
-    limits = np.minimum(params.iou_thresholds, 1 - 1e-10)
-    order = np.argsort(limits, kind="stable")
-    reach = np.zeros((len(limits) + 1, params.area_words.shape[1]), np.int64)
-    for i, t in enumerate(order.tolist()):
-        reach[i + 1] = reach[i]
-        for cell in range(t, len(params.areas) * len(limits), len(limits)):
-            reach[i + 1, cell // WORD] |= 1 << (cell % WORD)
-    return limits[order], reach
 
 
 Fill = Callable[[int, int], object]
@@ -572,7 +561,7 @@ def curves(
         tally = _tally(len(params.areas), thresholds, len(params.max_dets), len(points))
         category_curves(start, stop, offsets, rows, weights, max_dets, area_words, points, positives, tally, found)
 
-    map_ranges(fill, n_categories, threads, max(1, n_categories // (16 * (threads or available_threads()))))
+    map_ranges(fill, n_categories, threads, _chunk(n_categories, threads))
     return found
 
 
@@ -640,66 +629,92 @@ def summarize(
     Summary
         ``values`` hold AP, AP50, AP75, AP by area, AR by cap and by area (keypoints: AR, AR50, AR75, AR by area).
     """
-    params = state.params
     weights = image_weights(state, weights)
     found = curves(state, weights, threads)
-    precision, recall = found.precision, found.recall
-    at = {t: [i for i, value in enumerate(params.iou_thresholds) if value == t] for t in (0.5, 0.75)}
-    suffixes = [AREA_SUFFIXES.get(label, f"_{label}") if a else "" for a, (label, _, _) in enumerate(params.areas)]
+    tables = {
+        "per_category": _per_category(state, weights, found, names or {}),
+        "per_iou": _per_iou(state.params, found),
+        "per_area": _per_area(state, weights, found),
+    }
+    arrays = {"precision": found.precision, "recall": found.recall, "scores": found.score}
+    return Summary(_official(state.params, found), tables, arrays)
 
+
+def _official(params: DetectionParams, found: Curves) -> dict[str, float]:
+    """The figures that the field prints, in its order."""
+    precision, recall = found.precision, found.recall
     values = {"AP": _mean(precision[:, :, :, 0, -1])}
-    for t, picked in at.items():
-        values[f"AP{100 * t:.0f}"] = _mean(precision[picked][:, :, :, 0, -1])
-    for a, suffix in enumerate(suffixes[1:], 1):
+    for name, picked in _official_thresholds(params):
+        values[f"AP{name}"] = _mean(precision[picked][:, :, :, 0, -1])
+    for a, suffix in _area_suffixes(params):
         values[f"AP{suffix}"] = _mean(precision[:, :, :, a, -1])
     if params.iou_type == "keypoints":
         values["AR"] = _mean(recall[:, :, 0, -1])
-        for t, picked in at.items():
-            values[f"AR{100 * t:.0f}"] = _mean(recall[picked][:, :, 0, -1])
+        for name, picked in _official_thresholds(params):
+            values[f"AR{name}"] = _mean(recall[picked][:, :, 0, -1])
     else:
         for m, cap in enumerate(params.max_dets):
             values[f"AR{cap}"] = _mean(recall[:, :, 0, m])
-    for a, suffix in enumerate(suffixes[1:], 1):
+    for a, suffix in _area_suffixes(params):
         values[f"AR{suffix}"] = _mean(recall[:, :, a, -1])
+    return values
 
-    positives = np.bincount(
-        state.gt_category, (state.gt_counted & 1) * weights[state.gt_image], len(state.category_ids)
-    )
-    detections = np.bincount(state.category, weights[state.image], len(state.category_ids))
-    columns: dict[str, Float] = {"AP": _category_means(precision[..., 0, -1])}
-    for t, picked in at.items():
-        columns[f"AP{100 * t:.0f}"] = _category_means(precision[picked][..., 0, -1])
-    for a, suffix in enumerate(suffixes[1:], 1):
-        columns[f"AP{suffix}"] = _category_means(precision[..., a, -1])
-    columns["AR"] = _category_means(recall[:, None, :, 0, -1])
-    per_category: list[dict[str, Any]] = [
+
+def _per_category(state: DetectionState, weights: Int, found: Curves, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    params, n_categories = state.params, len(state.category_ids)
+    columns = {"AP": _category_means(found.precision[..., 0, -1])}
+    for name, picked in _official_thresholds(params):
+        columns[f"AP{name}"] = _category_means(found.precision[picked][..., 0, -1])
+    for a, suffix in _area_suffixes(params):
+        columns[f"AP{suffix}"] = _category_means(found.precision[..., a, -1])
+    columns["AR"] = _category_means(found.recall[:, None, :, 0, -1])
+    positives = np.bincount(state.gt_category, (state.gt_counted & 1) * weights[state.gt_image], n_categories)
+    detections = np.bincount(state.category, weights[state.image], n_categories)
+    return [
         {
-            "id": int(category),
-            "name": (names or {}).get(int(category), str(category)),
+            "id": category,
+            "name": names.get(category, str(category)),
             **{name: float(column[k]) for name, column in columns.items()},
             "ground_truths": int(positives[k]),
             "detections": int(detections[k]),
         }
-        for k, category in enumerate(state.category_ids)
+        for k, category in enumerate(state.category_ids.tolist())
     ]
-    per_iou: list[dict[str, Any]] = [
-        {"iou": threshold, "AP": _mean(precision[t, :, :, 0, -1]), "AR": _mean(recall[t, :, 0, -1])}
+
+
+def _per_iou(params: DetectionParams, found: Curves) -> list[dict[str, Any]]:
+    return [
+        {"iou": threshold, "AP": _mean(found.precision[t, :, :, 0, -1]), "AR": _mean(found.recall[t, :, 0, -1])}
         for t, threshold in enumerate(params.iou_thresholds)
     ]
-    per_area: list[dict[str, Any]] = [
+
+
+def _per_area(state: DetectionState, weights: Int, found: Curves) -> list[dict[str, Any]]:
+    return [
         {
             "area": label,
-            "AP": _mean(precision[:, :, :, a, -1]),
-            "AR": _mean(recall[:, :, a, -1]),
+            "AP": _mean(found.precision[:, :, :, a, -1]),
+            "AR": _mean(found.recall[:, :, a, -1]),
             "ground_truths": int(((state.gt_counted >> a & 1) * weights[state.gt_image]).sum()),
         }
-        for a, (label, _, _) in enumerate(params.areas)
+        for a, (label, _, _) in enumerate(state.params.areas)
     ]
-    return Summary(
-        values,
-        {"per_category": per_category, "per_iou": per_iou, "per_area": per_area},
-        {"precision": precision, "recall": recall, "scores": found.score},
-    )
+
+
+def _official_thresholds(params: DetectionParams) -> list[tuple[str, list[int]]]:
+    """The thresholds that have figures of their own, and where they stand among the thresholds, if they do."""
+    return [
+        (name, [t for t, value in enumerate(params.iou_thresholds) if value == at]) for name, at in NAMED_THRESHOLDS
+    ]
+
+
+NAMED_THRESHOLDS = (("50", 0.5), ("75", 0.75))
+
+
+def _area_suffixes(params: DetectionParams) -> list[tuple[int, str]]:
+    """All area ranges but the first, which needs none, with what they add to the name of a figure."""
+    labels = [label for label, _, _ in params.areas]
+    return [(a, AREA_SUFFIXES.get(label, f"_{label}")) for a, label in enumerate(labels) if a]
 
 
 AREA_SUFFIXES = {"small": "s", "medium": "m", "large": "l"}

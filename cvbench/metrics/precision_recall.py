@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -61,13 +62,8 @@ def greedy_match(
     ]
     if any(flag.shape != (m,) for flag in flags):
         raise InputError(f"ignored and crowd have shapes {[flag.shape for flag in flags]}; expected ({m},)")
-    words = -(-len(limits) // WORD)
-    bits = np.array([1 << (t % WORD) for t in range(len(limits))], np.int64)
-    order = np.argsort(limits, kind="stable")
-    reach = np.zeros((len(limits) + 1, words), np.int64)
-    for i, t in enumerate(order.tolist()):
-        reach[i + 1] = reach[i]
-        reach[i + 1, t // WORD] |= bits[t]
+    rising, reach = reach_of(limits.tolist())
+    words = reach.shape[1]
     partner = np.full((n, len(limits)), -1, np.int64)
     match_rows(
         0,
@@ -76,7 +72,7 @@ def greedy_match(
         np.zeros(n, np.int64),
         np.arange(n + 1, dtype=np.int64) * m,
         table.reshape(-1),
-        np.minimum(limits, 1 - 1e-10)[order],
+        rising,
         reach,
         flags[1] * np.int64(CROWD),
         np.repeat(np.where(flags[0], np.int64(-1), np.int64(0))[:, None], words, axis=1),
@@ -86,6 +82,27 @@ def greedy_match(
         partner,
     )
     return np.ascontiguousarray(partner.T)
+
+
+def reach_of(thresholds: Sequence[float], n_areas: int = 1) -> tuple[Float, Int]:
+    """The similarities that match at some thresholds, in the form that matching asks for.
+
+    Returns
+    -------
+    limits : (T,) float64
+        Rising. A threshold of 1 is taken for ``1 - 1e-10``, as pycocotools does.
+    reach : (T + 1, W) int64
+        The bits over (area range, threshold) of the first 0, 1, … of these limits, see `cvbench.kernels.matching`.
+    """
+    limits = np.minimum(thresholds, 1 - 1e-10)
+    order = np.argsort(limits, kind="stable")
+    cells = n_areas * len(limits)
+    reach = np.zeros((len(limits) + 1, -(-cells // WORD)), np.int64)
+    for i, t in enumerate(order.tolist()):
+        reach[i + 1] = reach[i]
+        for cell in range(t, cells, len(limits)):
+            reach[i + 1, cell // WORD] |= 1 << (cell % WORD)
+    return limits[order], reach
 
 
 def precision_recall_curve(
