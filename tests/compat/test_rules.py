@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pytest
 
-from compat.twins import Original, Ours, Slow, assert_same_evaluation, data_set, evaluated, finished
+from compat.twins import Original, Ours, Slow, assert_same, assert_same_evaluation, data_set, evaluated, finished
 
 BOX = [10, 10, 50, 50]
 AWAY = [200, 10, 50, 50]
@@ -26,15 +26,15 @@ def found(*changes):
     return [{"image_id": 1, "category_id": 1, "bbox": BOX, "score": 0.5, **change} for change in changes]
 
 
-def both(gt, dt, **rules):
+def both(gt, dt, iou_type="bbox", **rules):
     """The original's evaluation, which ours has to equal on both of its paths."""
 
     def change(params):
         vars(params).update(rules)
 
-    theirs = evaluated(Original, gt, dt, "bbox", change)
+    theirs = evaluated(Original, gt, dt, iou_type, change)
     for api in (Ours, Slow):
-        assert_same_evaluation(theirs, evaluated(api, gt, dt, "bbox", change))
+        assert_same_evaluation(theirs, evaluated(api, gt, dt, iou_type, change))
     return theirs
 
 
@@ -84,6 +84,42 @@ def test_scores_of_other_types(kind):
         more = kind(1) + kind(np.longdouble(1) / 2**60)
     lowest = kind(np.iinfo(kind).min if issubclass(kind, np.integer) else 0)
     both(truth({}), found({"score": kind(1), "bbox": AWAY}, {"score": more}, {"score": lowest, "bbox": AWAY}))
+
+
+def test_limits_of_another_type_are_compared_in_it():
+    ranges = np.array([[0, 1e10], [0, 0.1], [0.1, 1e10], [0.2, 16]], np.float32)
+    results = found({"bbox": [0, 0, 0.1, 1]}, {"bbox": [0, 0, 0.2, 1]})
+    both(truth({"area": 0.1}, {"area": 0.2}), results, areaRng=list(ranges))
+
+
+POINTS = np.random.default_rng(5).uniform(10, 60, (4, 9))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int16, np.int64])
+@pytest.mark.parametrize("form", [np.asarray, list])
+def test_keypoints_of_other_types_are_computed_with_in_them(kind, form):
+    shapes = [form(points.astype(kind)) for points in POINTS]
+    gts = [{"keypoints": shape, "num_keypoints": 3, "bbox": form(np.array(BOX, kind))} for shape in shapes[:3]]
+    gts[2]["keypoints"] = [0.0] * 9
+    gt = truth(*gts)
+    dt = found(*({"keypoints": form(np.asarray(shape) + kind(1)), "bbox": []} for shape in shapes))
+    both(gt, dt, "keypoints", kpt_oks_sigmas=np.array([0.1, 0.05, 0.2]))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int64])
+def test_sigmas_of_other_types_are_squared_in_them(kind):
+    gt = truth({"keypoints": POINTS[0].tolist(), "num_keypoints": 3})
+    dt = found({"keypoints": (POINTS[0] + 1).tolist(), "bbox": []})
+    both(gt, dt, "keypoints", kpt_oks_sigmas=np.array([1.1, 1.7, 2.3]).astype(kind))
+
+
+def test_plain_lists_will_do_for_sigmas():
+    gt = truth({"keypoints": POINTS[0].tolist(), "num_keypoints": 3})
+    dt = found({"keypoints": (POINTS[0] + 1).tolist(), "bbox": []})
+    theirs = both(gt, dt, "keypoints", kpt_oks_sigmas=np.array([0.1, 0.05, 0.2]))
+    for api in (Ours, Slow):
+        ours = evaluated(api, gt, dt, "keypoints", lambda params: vars(params).update(kpt_oks_sigmas=[0.1, 0.05, 0.2]))
+        assert_same(theirs.stats, ours.stats)
 
 
 def with_changed_cells(change):

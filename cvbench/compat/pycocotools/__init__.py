@@ -11,13 +11,19 @@ another answer would be the better one: a ground truth with id 0 counts as never
 has no value is -1. Objects are live as the original's are: a change to ``dataset``, ``anns`` or ``params`` counts from
 the next `evaluate` on, overridden methods are called, and everything can be pickled.
 
+Plain data is matched and accumulated in compiled code. Where a subclass, an object or a patch has its own `computeIoU`,
+`computeOks` or `evaluateImg`, and where the data is not plain (ids that are not numbers, NaN, masks of several sizes in
+one image, numbers of other precisions, ...), cells are evaluated one by one in Python as in the original, at its speed.
+
 What is different, all of it on inputs that make the original raise, crash or read memory that is not its own:
 
-- ``params.iouThrs`` and ``params.recThrs`` may be any sequence; the original's ``summarize`` needs an array.
+- ``params.iouThrs``, ``recThrs`` and ``kpt_oks_sigmas`` may be any sequence; the original needs arrays to summarize.
 - ``str(evaluator)`` prints the summary and gives an empty string; the original raises `TypeError` after printing.
 - ``loadRes`` may be called again with a list whose boxes it has made into arrays before.
-- ``mask.decode`` fills what a too short run-length code leaves open with background, not with whatever is in memory.
-- Polygons with NaN, infinite or huge coordinates raise `ValueError`; the original crashes or takes all memory.
-- A run-length string that ends in the middle of a number raises `ValueError`; the original reads on behind it.
+- ``mask.decode`` fills what a too short run-length code leaves open with background, not with whatever is in memory,
+  and refuses an empty list with `ValueError`.
+- Polygons and boxes with NaN, infinite or huge coordinates (over 2**27), and images without pixels or with 2**31 and
+  more, raise `ValueError` in ``mask.frPyObjects``.
+- Run-length strings with characters outside of their code, or that end in the middle of a number, raise `ValueError`.
 - Files are read as UTF-8 whatever the locale.
 """

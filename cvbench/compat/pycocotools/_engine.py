@@ -22,6 +22,9 @@ from cvbench.metrics.detection import COCO_SIGMAS, DetectionParams, DetectionSta
 
 Annotation = dict[str, Any]
 
+COMPUTED_ALIKE = {int, float, np.int64, np.float64}
+"""Types of numbers with which NumPy computes as it does with float64, as long as integers are not too large."""
+
 EXACT = 1 << 53
 """Integers up to here are exact in float64."""
 
@@ -110,7 +113,11 @@ def _rules(p: Any) -> DetectionParams:
         raise NotPlain("keypoints are not pooled, and 2 is neither yes nor no")
     if not all(type(cap) is int or isinstance(cap, np.integer) for cap in p.maxDets):
         raise NotPlain("caps are no integers")
-    sigmas = p.kpt_oks_sigmas if p.iouType == "keypoints" else COCO_SIGMAS
+    if not COMPUTED_ALIKE.issuperset(type(limit) for area in p.areaRng for limit in area):
+        raise NotPlain("limits of another precision are compared in it")
+    sigmas = np.asarray(p.kpt_oks_sigmas if p.iouType == "keypoints" else COCO_SIGMAS)
+    if sigmas.dtype != np.float64:
+        raise NotPlain("sigmas of another precision are squared in it")
     return DetectionParams(
         iou_type=p.iouType,
         iou_thresholds=tuple(thresholds.astype(np.float64).tolist()),
@@ -118,7 +125,7 @@ def _rules(p: Any) -> DetectionParams:
         max_dets=tuple({int(cap) for cap in p.maxDets}),
         id_zero="unmatched",
         explicit_ignore=True,
-        sigmas=tuple(np.asarray(sigmas, np.float64).tolist()),
+        sigmas=tuple(sigmas.tolist()),
     )
 
 
@@ -190,10 +197,17 @@ class _Rows:
             return {"boxes": self.vectors("bbox", 4)}
         if rules.iou_type == "segm":
             return {"masks": _mask.from_dicts(self.values("segmentation"))}
-        keypoints = self.vectors("keypoints", 3 * len(rules.sigmas)).reshape(-1, len(rules.sigmas), 3)
-        if np.abs(keypoints).max(initial=0) > FARTHEST:
-            raise NotPlain("integers that far away are squared exactly")
-        return {"keypoints": keypoints}
+        keypoints = self.coordinates("keypoints", 3 * len(rules.sigmas))
+        return {"keypoints": keypoints.reshape(-1, len(rules.sigmas), 3)}
+
+    def coordinates(self, key: str, length: int) -> Float:
+        """Vectors of numbers that the original does not make float64 before it computes with them."""
+        vectors = self.vectors(key, length)
+        if not COMPUTED_ALIKE.issuperset(map(type, chain.from_iterable(self.values(key)))):
+            raise NotPlain(f"some {key} are of another precision and computed with in it")
+        if np.abs(vectors).max(initial=0) > FARTHEST:
+            raise NotPlain(f"some {key} are far away, and integers are squared exactly")
+        return vectors
 
 
 @dataclass(frozen=True)
@@ -225,7 +239,7 @@ def _ground_truth(rows: _Rows, axes: _Axes, rules: DetectionParams) -> GroundTru
     if (crowd & ~ignore).any():
         raise NotPlain("a crowd counts")
     if rules.iou_type == "keypoints":
-        shapes["boxes"] = rows.vectors("bbox", 4)
+        shapes["boxes"] = rows.coordinates("bbox", 4)
         if (area < 0).any():
             raise NotPlain("an area below 0 turns the similarity upside down")
     return GroundTruth(

@@ -189,6 +189,8 @@ def _is_uncompressed(value: Any) -> bool:
 
 def _unsigned(value: Any) -> int:
     """An image side from any number, as the original's C function takes it."""
+    if type(value) is int and value >= 0:
+        return value
     if isinstance(value, str | bytes) or not hasattr(value, "__int__"):
         raise TypeError(f"an integer is required, not {value!r}")
     number = int(value)

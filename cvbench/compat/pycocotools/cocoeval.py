@@ -221,8 +221,8 @@ class COCOeval:
         if counted is None:
             self._evaluate_cells()
         else:
-            self._counted = counted
             self._defer("ious", "evalImgs")
+        self._counted = counted
         self._paramsEval = copy.deepcopy(self.params)
         print(f"DONE (t={time.time() - start:0.2f}s).")
 
@@ -274,7 +274,7 @@ class COCOeval:
         gts, dts = self._gts[imgId, catId], _by_score(self._dts[imgId, catId], p.maxDets[-1])
         if len(gts) == 0 or len(dts) == 0:
             return []
-        variances = (p.kpt_oks_sigmas * 2) ** 2
+        variances = (np.asarray(p.kpt_oks_sigmas) * 2) ** 2
         nothing = np.zeros(len(variances))
         found = [np.array(dt["keypoints"]) for dt in dts]
         similarity = np.zeros((len(dts), len(gts)))
