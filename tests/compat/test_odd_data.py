@@ -155,7 +155,7 @@ NOT_PLAIN = {
         *("huge integer scores", "NaN score", "infinite scores"),
         *("NaN area", "NaN edge", "infinite box", "iscrowd of 2", "iscrowd of 0.5", "iscrowd as string"),
     },
-    "segm": {"mask of another size", "mask of one more column"},
+    "segm": {"mask of another size", "mask of one more column", "list of runs", "empty counts"},
     "keypoints": {"huge integers", "true box of five", "NaN keypoint", "negative area"},
 }
 """What has a score, but not by way of compiled code."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cvbench.columns import Bool, Detections, Float, GroundTruth, Int, image_of_rows, offsets_of
 from cvbench.compat.pycocotools import _mask
 from cvbench.metrics.detection import COCO_SIGMAS, DetectionParams, DetectionState, count, curves, match
+from cvbench.metrics.masks import invalid_masks
 
 Annotation = dict[str, Any]
 
@@ -277,6 +278,8 @@ def _check_sizes(gt: GroundTruth, dt: Detections) -> None:
     of_image[image] = sizes
     if (sizes != of_image[image]).any():
         raise NotPlain("masks of one image differ in size")
+    if len(invalid_masks(gt.masks)) or len(invalid_masks(dt.masks)):
+        raise NotPlain("a mask does not fill its image")
 
 
 # What was counted, in the original's words ---------------------------------------------------------------------------

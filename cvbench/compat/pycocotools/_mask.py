@@ -109,6 +109,11 @@ def iou(dt: Any, gt: Any, pyiscrowd: Any) -> NDArray[np.float64] | list[Any]:
         Lists of masks, lists of boxes ``[x, y, width, height]`` (each a list or an array), or arrays (N, 4).
     pyiscrowd
         A flag for every ground truth: where it is set, the intersection is divided by the area of the detection.
+
+    Raises
+    ------
+    ValueError
+        Masks overlap whose runs add to different numbers of pixels. pycocotools does not return from that.
     """
     crowd = np.array(pyiscrowd, dtype=np.uint8)
     if crowd.ndim != 1:
@@ -121,9 +126,25 @@ def iou(dt: Any, gt: Any, pyiscrowd: Any) -> NDArray[np.float64] | list[Any]:
     if type(dt) is not type(gt):
         raise Exception("The dt and gt should have the same data type, either RLEs, list or np.ndarray")
     if isinstance(dt, Masks):
+        _refuse_endless(dt, gt)
         values = mask_iou(dt, gt, crowd != 0)
         return np.asfortranarray(values)
     return _box_iou(dt, gt, crowd != 0)
+
+
+def _refuse_endless(dt: Masks, gt: Masks) -> None:
+    """Refuse pairs of masks that pycocotools would compare for ever."""
+    if len(invalid_masks(dt)) == 0 and len(invalid_masks(gt)) == 0:
+        return
+    covers = [np.diff(np.append(0, masks.counts.cumsum(dtype=np.int64))[masks.offsets]) for masks in (dt, gt)]
+    endless = covers[0][:, None] != covers[1]
+    endless &= (dt.sizes[:, None] == gt.sizes).all(axis=2)
+    endless &= _box_iou(rle_boxes(dt), rle_boxes(gt), np.zeros(len(gt), np.bool_)) > 0
+    if endless.any():
+        d, g = np.argwhere(endless)[0].tolist()
+        height, width = dt.sizes[d].tolist()
+        pixels = f"{covers[0][d]} and {covers[1][g]} pixels"
+        raise ValueError(f"the runs of dt[{d}] and gt[{g}] add to {pixels}; expected {height} x {width} for both")
 
 
 def frPyObjects(pyobj: Any, h: int, w: int) -> Any:
