@@ -41,6 +41,8 @@ class Case:
     pycocotools: str = "scores"
     """What pycocotools does with the same files: an exception's name, "scores", or "unsafe" where it reads beyond its
     memory or does not return."""
+    compatible: str | None = None
+    """What the compatibility module does where it is not the same."""
 
 
 def annotation(number: int, image: int, category: int, x: float) -> dict[str, Any]:
@@ -706,6 +708,7 @@ MASKS = [
         gt=at("images", 0, "height", to=0),
         refused=".images[0].height",
         says=("found 0, expected a positive number of pixels",),
+        compatible="InputError",
     ),
     Case(
         "missing segmentation",
@@ -751,7 +754,6 @@ MASKS = [
         pred=at(0, "segmentation", "counts", to="0123"),
         refused="[0].segmentation",
         says=("counts: ", "pixels; expected 8000"),
-        pycocotools="unsafe",
     ),
     Case(
         "negative run length",
@@ -759,7 +761,7 @@ MASKS = [
         pred=at(0, "segmentation", "counts", 0, to=-1),
         refused="[0].segmentation",
         says=("counts[0]: found -1, expected a run length in pixels, an integer from 0",),
-        pycocotools="unsafe",
+        pycocotools="OverflowError",
     ),
     Case(
         "polygon of four numbers",
@@ -866,7 +868,8 @@ def _answer(case: Case) -> str:
 def _reference(case: Case) -> str:
     if case.pycocotools == "unsafe":
         return "reads beyond its memory, or does not return"
-    return "scores it" if case.pycocotools == "scores" else f"`{case.pycocotools}`"
+    answer = "scores it" if case.pycocotools == "scores" else f"`{case.pycocotools}`"
+    return answer if case.compatible is None else f"{answer} (compatibility module: `{case.compatible}`)"
 
 
 READ = ("annotations", "detections", "images", "categories")
@@ -887,8 +890,8 @@ are part of the result.
 - **Boxes** are `[x, y, width, height]` in pixels, areas square pixels, scores any finite numbers.
 - **Masks** are polygons, run lengths, or compressed run lengths, in the size of their image.
 
-`cvbench.compat.pycocotools` does with every input what pycocotools does (last column), exceptions included; where pycocotools reads
-beyond its memory or does not return, it raises.
+`cvbench.compat.pycocotools` does with every input what pycocotools does (last column), exceptions included, unless the row says
+otherwise; where pycocotools reads beyond its memory or does not return, it raises.
 
 Every row is a test: `tests/io/test_cases.py` holds cvbench, pycocotools and the compatibility module to it, and this page to the table."""
 
