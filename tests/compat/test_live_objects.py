@@ -65,6 +65,23 @@ def test_edits_of_params_count(api):
 
 
 @BOTH
+def test_lists_of_params_are_not_sorted_in_place(api):
+    result = evaluator(api, CROWDED, MANY)
+    mine = result.params.maxDets = [100, 1, 10]
+    finished(result)
+    assert mine == [100, 1, 10]
+
+
+@BOTH
+def test_no_cap_accumulates_to_nothing(api):
+    result = evaluator(api, GT, DT)
+    result.evaluate()
+    result.params.maxDets, result.params.imgIds = [], [1] * 9
+    result.accumulate()
+    assert result.eval["recall"].shape == (10, 1, 4, 0)
+
+
+@BOTH
 def test_a_subset_of_images_and_other_areas(api):
     result = evaluator(api, GT, DT)
     result.params.imgIds = [2]
@@ -294,6 +311,9 @@ def test_steps_have_an_order(api, capsys):
     with pytest.raises(AttributeError):
         result.accumulate()
     assert "Please run evaluate() first" in capsys.readouterr().out
+    finished(result).evaluate()
+    with pytest.raises(Exception, match=r"Please run accumulate\(\) first"):
+        result.summarize()
 
 
 @BOTH
@@ -304,6 +324,18 @@ def test_iou_types(api, capsys):
         api.COCOeval(iouType=None)
     assert "iouType not specified. use default iouType segm" in capsys.readouterr().out
     assert api.COCOeval().params.iouType == "segm"
+
+
+def test_an_iou_type_of_ones_own_needs_ones_own_compute_iou():
+    gt = copy.deepcopy(GT)
+    gt["annotations"][0] |= {"keypoints": [1, 1, 2] * 17, "num_keypoints": 17}
+    result = evaluator(Ours, gt, [{**DT[0], "keypoints": [1, 1, 2] * 17}])
+    result.params.iouType = "boundary"
+    with pytest.raises(Exception, match="unknown iouType for iou computation"):
+        result.evaluate()
+    result.computeIoU = lambda image, _: np.ones((1, 1)) if image == 1 else []
+    result.evaluate()
+    assert (result.evalImgs[0]["dtMatches"] == 1).all()
 
 
 def test_params_are_those_of_the_original():

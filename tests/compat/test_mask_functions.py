@@ -92,6 +92,7 @@ CASES = {
     "tuple of masks": lambda api: api.mask.area((RLE,)),
     "runs too long": lambda api: api.mask.decode({**RLE, "counts": b"19"}),
     "sizes differ": lambda api: api.mask.decode([RLE, {"size": [3, 3], "counts": b"123"}]),
+    "same pixels, other shape": lambda api: api.mask.decode([RLE, {"size": [3, 2], "counts": b"123"}]),
     "merge sizes differ": lambda api: api.mask.merge([RLE, {"size": [3, 3], "counts": b"123"}]),
     "merge of none": lambda api: api.mask.merge([]),
     "merge of a dict": lambda api: api.mask.merge(RLE),

@@ -49,6 +49,11 @@ def test_a_category_named_twice_is_pooled_twice():
     assert both(truth({}), found({}), useCats=0, catIds=[1, 1]).evalImgs[0]["gtIds"] == [1, 1]
 
 
+def test_pooling_leaves_out_categories_that_are_not_asked_for():
+    result = both(truth({}, {"category_id": 3}), found({}, {"category_id": 3, "score": 1}), useCats=0, catIds=[1])
+    assert (result.evalImgs[0]["gtIds"], result.evalImgs[0]["dtIds"]) == ([1], [1])
+
+
 @pytest.mark.parametrize("recalls", [[1.0, 0.4], [0.4, 1.0], [0.4, 1.0, 0.4, 0.2], [0.2, -1, 0.2]])
 def test_no_recall_is_read_behind_one_that_is_not_reached(recalls):
     precision = both(truth({}, {"bbox": AWAY}), found({}), recThrs=np.array(recalls)).eval["precision"]

@@ -15,7 +15,7 @@ Plain data is matched and accumulated in compiled code. Where a subclass, an obj
 `computeOks` or `evaluateImg`, and where the data is not plain (ids that are not numbers, NaN, masks of several sizes in
 one image, numbers of other precisions, ...), cells are evaluated one by one in Python as in the original, at its speed.
 
-What is different, all of it on inputs that make the original raise, crash or read memory that is not its own:
+What is different, all of it on inputs that make the original raise, crash, hang or read memory that is not its own:
 
 - ``params.iouThrs``, ``recThrs`` and ``kpt_oks_sigmas`` may be any sequence; the original needs arrays to summarize.
 - ``str(evaluator)`` prints the summary and gives an empty string; the original raises `TypeError` after printing.
@@ -24,6 +24,8 @@ What is different, all of it on inputs that make the original raise, crash or re
   and refuses an empty list with `ValueError`.
 - Polygons and boxes with NaN, infinite or huge coordinates (over 2**27), and images without pixels or with 2**31 and
   more, raise `ValueError` in ``mask.frPyObjects``.
+- ``mask.iou`` refuses masks of one size whose runs add to different numbers of pixels with `ValueError`, and
+  ``mask.merge`` stops at the end of the shorter; the original does not return from either.
 - Run-length strings with characters outside of their code, or that end in the middle of a number, raise `ValueError`.
 - Files are read as UTF-8 whatever the locale.
 """
