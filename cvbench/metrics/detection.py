@@ -531,7 +531,7 @@ def _needed(value: Any, name: str) -> Any:
 def curves(
     state: DetectionState, weights: NDArray[Any] | Mapping[Any, int] | None = None, threads: int | None = None
 ) -> Curves:
-    """Precision–recall curves of a state; NaN where no ground truth counts.
+    """Precision–recall curves of a state by the rules that it was counted by; NaN where no ground truth counts.
 
     Parameters
     ----------
