@@ -111,3 +111,17 @@ def test_id_zero_is_the_only_difference_of_the_default(knobs: Knobs) -> None:
     result = score("coco.bbox", gt, dt)
     assert_same(result, reference(shifted, dt, "bbox"))
     assert ("id 0" in " ".join(result.notes)) == any(record["id"] == 0 for record in gt["annotations"])
+
+
+@settings(max_examples=30 if JIT else 5)
+@given(knobs=knobs(), joints=st.sampled_from([1, 5, 14]))
+def test_any_number_of_keypoints(knobs: Knobs, joints: int) -> None:
+    gt, dt = coco(knobs, "keypoints")
+    for record in (*gt["annotations"], *dt):
+        record["keypoints"] = record["keypoints"][: 3 * joints]
+    for record in gt["annotations"]:
+        record["num_keypoints"] = sum(v > 0 for v in record["keypoints"][2::3])
+    sigmas = np.linspace(0.02, 0.11, joints)
+    result = score("coco.keypoints", gt, dt, sigmas=sigmas, id_zero="unmatched")
+    assert_same(result, reference(gt, dt, "keypoints", kpt_oks_sigmas=sigmas))
+    assert f"sigmas:{sigmas.tolist()[0]!r}" in str(result.signature)
