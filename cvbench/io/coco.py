@@ -563,4 +563,5 @@ def _listing(document: Document, iou_type: IouType, function: str) -> str:
     """What lists all problems of the document."""
     if document.path is None:
         return f"cvbench.io.{function}"
-    return f"cvbench check coco.{iou_type} {document.name}"
+    files = f"GT {document.name}" if function == "check_detections" else document.name
+    return f"cvbench check coco.{iou_type} {files}"

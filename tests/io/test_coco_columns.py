@@ -254,7 +254,7 @@ def test_an_error_counts_the_other_problems(tmp_path: Path) -> None:
     path.write_text(json.dumps(records))
     with pytest.raises(FormatError) as by_file:
         read_detections(path, truth, "bbox")
-    lists = f"(and 1 more problem; `cvbench check coco.bbox {path}` lists them)"
+    lists = f"(and 1 more problem; `cvbench check coco.bbox GT {path}` lists them)"
     assert str(by_file.value) == f"{path}[0].score: found null, expected a number {lists}"
     records[1]["image_id"] = 9
     with pytest.raises(FormatError) as by_data:
