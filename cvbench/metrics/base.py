@@ -223,6 +223,7 @@ class Metric(ABC, Generic[S]):
         for other in others:
             self._given |= other._given  # noqa: SLF001  # ours: another metric of this class
             self._numbered += other._numbered  # noqa: SLF001  # likewise
+            self._id_type = self._id_type or other._id_type  # noqa: SLF001  # likewise
         return self
 
     def _add(self, image_id: int | str | None, arrays: dict[str, NDArray[Any]]) -> None:

@@ -199,6 +199,8 @@ def test_ids_given_or_not_given() -> None:
     assert metric.state.image_ids.tolist() == [3]
     with pytest.raises(InputError, match="some images have an image_id and some have none"):
         metric.update(GT, PRED)
+    with pytest.raises(InputError, match="some have none"):
+        DetectionAP().merge(metric).update(GT, PRED)
     assert DetectionAP().update(GT | {"image_id": "a"}, PRED).state.image_ids.tolist() == ["a"]
     with pytest.raises(InputError, match="image_id 'b' is a str and those before are int"):
         metric.update(GT | {"image_id": "b"}, PRED)
