@@ -254,7 +254,7 @@ FILES = [
         "no images",
         gt=at("images"),
         refused=".images",
-        says=("missing; the file has info, licenses, ca", "expected a list"),
+        says=("missing; the file has info, licenses, categories, annotations", "expected a list"),
         pycocotools="KeyError",
     ),
     Case(
@@ -848,7 +848,7 @@ CASES = [case for group in GROUPS.values() for case in group]
 
 def page() -> str:
     """The text of ``docs/inputs.md``."""
-    lines = [INTRODUCTION]
+    lines = [INTRODUCTION, ""]
     for group, cases in GROUPS.items():
         lines += [f"## {group}", "", "| input | cvbench | pycocotools 2.0.11 |", "|---|---|---|"]
         lines += [f"| {case.name} | {_answer(case)} | {_reference(case)} |" for case in cases]
