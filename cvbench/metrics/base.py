@@ -194,7 +194,7 @@ class Metric(ABC, Generic[S]):
     def reset(self: M) -> M:
         """Forget all images."""
         self._waiting: list[Image] = []
-        self._state: S | None = None
+        self._states: list[S] = []
         self._given: set[int | str] = set()
         self._id_type: type | None = None
         self._numbered = 0
@@ -203,11 +203,14 @@ class Metric(ABC, Generic[S]):
     @property
     def state(self) -> S:
         """The counts of all images so far."""
-        if self._waiting or self._state is None:
-            counted = self._count(self._waiting)
-            self._state = counted if self._state is None else merge([self._state, counted])
-            self._waiting = []
-        return self._state
+        if self._waiting or not self._states:
+            self._count_waiting()
+        self._states = [merge(self._states)]
+        return self._states[0]
+
+    def _count_waiting(self) -> None:
+        self._states.append(self._count(self._waiting))
+        self._waiting = []
 
     def merge(self: M, *others: M) -> M:
         """Add the images of `others`, which stay as they are.
@@ -219,7 +222,7 @@ class Metric(ABC, Generic[S]):
         MismatchError
             If the others follow other rules, or an id that the caller gave is in two of them.
         """
-        self._state = merge([self.state, *(other.state for other in others)])
+        self._states = [merge([self.state, *(other.state for other in others)])]
         for other in others:
             self._given |= other._given  # noqa: SLF001  # ours: another metric of this class
             self._numbered += other._numbered  # noqa: SLF001  # likewise
@@ -245,7 +248,7 @@ class Metric(ABC, Generic[S]):
             self._given.add(image_id)
             self._waiting.append(Image(image_id, 0, arrays))
         if len(self._waiting) >= self.BATCH:
-            _ = self.state
+            self._count_waiting()
 
     @abstractmethod
     def _count(self, images: list[Image]) -> S:

@@ -121,10 +121,13 @@ class DetectionParams:
         return cls(**(official | changes))
 
     def __post_init__(self) -> None:
+        given: Any = self.areas
+        if any(not isinstance(area, (tuple, list)) or len(area) != 3 for area in given):
+            raise InputError(f"areas {given}: expected (label, low, high) for each, in square pixels")
         areas = tuple((str(label), float(low), float(high)) for label, low, high in self.areas)
         object.__setattr__(self, "areas", areas)
         for name in ("iou_thresholds", "recall_thresholds", "max_dets", "sigmas"):
-            object.__setattr__(self, name, tuple(np.asarray(getattr(self, name)).tolist()))
+            object.__setattr__(self, name, tuple(np.atleast_1d(getattr(self, name)).tolist()))
         object.__setattr__(self, "max_dets", tuple(sorted(self.max_dets)))
         self._check_choices()
         self._check_numbers()

@@ -100,12 +100,18 @@ class DetectionAP(Metric[DetectionState]):
         gts, preds = ([value] if isinstance(value, Mapping) else list(value) for value in (gt, pred))
         if len(gts) != len(preds):
             raise InputError(f"there are {len(gts)} images in gt and {len(preds)} in pred; expected as many")
+        images = []
         for i, (truth, found) in enumerate(zip(gts, preds, strict=True)):
             index = "" if isinstance(gt, Mapping) else f"[{i}]"
             if "scores" in truth and "scores" not in found:
                 raise InputError("gt has scores and pred has none: are they swapped? expected update(gt, pred)")
             arrays = {f"gt_{name}": array for name, array in self._ground_truth(truth, f"gt{index}").items()}
-            self._add(_image_id(truth, f"gt{index}"), arrays | self._detections(found, f"pred{index}"))
+            arrays |= self._detections(found, f"pred{index}")
+            if "sizes" in arrays:
+                _one_size(arrays["gt_sizes"], arrays["sizes"], f"pred{index}.masks")
+            images.append((_image_id(truth, f"gt{index}"), arrays))
+        for image_id, arrays in images:  # a batch is taken whole, or refused before any of it is
+            self._add(image_id, arrays)
         return self
 
     def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
@@ -118,7 +124,10 @@ class DetectionAP(Metric[DetectionState]):
             None: once.
         """
         conventions = [] if self.params.iou_type == "bbox" else [("detection_area", self.detection_area)]
-        return result_of(self.state, self.categories, self.threads, conventions, weights=weights)
+        dropped, n = (self.state.counts[name] for name in ("dropped_unknown_category", "detections"))
+        note = f"{dropped:,} of {n:,} detections have a label that is not among the categories and are dropped"
+        notes = [note] if dropped else []
+        return result_of(self.state, self.categories, self.threads, conventions, weights=weights, notes=notes)
 
     def _ground_truth(self, image: ImageDict, where: str) -> dict[str, NDArray[Any]]:
         labels = _array(image, "labels", where, np.int64, (None,))
@@ -336,6 +345,13 @@ def _masks(image: ImageDict, where: str, n: int) -> Masks:
     if len(masks) != n:
         raise InputError(f"holds {len(masks)} masks; expected one for each of {n} labels", where=f"{where}.masks")
     return masks
+
+
+def _one_size(gt: Int, pred: Int, where: str) -> None:
+    """Refuse masks of one image that differ in size: they cannot be laid over one another."""
+    sizes = np.unique(np.concatenate([gt, pred]), axis=0).tolist()
+    if len(sizes) > 1:
+        raise InputError(f"masks of one image have sizes {sizes[0]} and {sizes[1]} (height, width)", where=where)
 
 
 def _from_rle_dicts(rles: Sequence[Mapping[str, Any]], where: str) -> Masks:

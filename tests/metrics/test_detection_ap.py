@@ -82,6 +82,7 @@ def test_labels_outside_of_the_categories() -> None:
     pred = {"boxes": [*PRED["boxes"], [0, 0, 5, 5]], "labels": [1, 2, 7], "scores": [0.9, 0.8, 0.7]}
     result = metric.update(GT, pred).compute()
     assert result.counts["dropped_unknown_category"] == 1
+    assert result.notes == ["1 of 3 detections have a label that is not among the categories and are dropped"]
     assert result.counts["detections"] == 3
     assert [row["name"] for row in result.per_category] == ["cat", "dog"]
     with pytest.raises(InputError, match=r"gt\.labels: label 7 is not among the categories 1, 2"):
@@ -204,3 +205,30 @@ def test_ids_given_or_not_given() -> None:
     assert DetectionAP().update(GT | {"image_id": "a"}, PRED).state.image_ids.tolist() == ["a"]
     with pytest.raises(InputError, match="image_id 'b' is a str and those before are int"):
         metric.update(GT | {"image_id": "b"}, PRED)
+
+
+def test_masks_of_an_image_have_one_size() -> None:
+    gt = {"labels": [1], "masks": np.ones((1, 4, 6), bool)}
+    with pytest.raises(InputError, match=r"pred\.masks: masks of one image have sizes \[4, 4\] and \[4, 6\]"):
+        DetectionAP("segm").update(gt, {"labels": [1], "scores": [0.5], "masks": np.ones((1, 4, 4), bool)})
+
+
+def test_a_batch_is_taken_whole_or_not_at_all() -> None:
+    metric = DetectionAP()
+    with pytest.raises(InputError, match=r"pred\[1\]"):
+        metric.update([GT | {"image_id": 1}, GT | {"image_id": 2}], [PRED, GT])
+    assert metric.state.counts["images"] == 0
+    assert metric.update([GT | {"image_id": 1}, GT | {"image_id": 2}], [PRED, PRED]).state.counts["images"] == 2
+
+
+def test_states_of_many_flushes_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    once = DetectionAP().update([GT] * 5, [PRED] * 5).compute()
+    monkeypatch.setattr(DetectionAP, "BATCH", 2)
+    assert DetectionAP().update([GT] * 5, [PRED] * 5).compute().same_scores(once)
+
+
+def test_single_numbers_will_do() -> None:
+    params = DetectionAP(max_dets=5, iou_thresholds=0.5).params
+    assert (params.max_dets, params.iou_thresholds) == ((5,), (0.5,))
+    with pytest.raises(InputError, match="expected \\(label, low, high\\) for each"):
+        DetectionAP(areas=[[0, 1e10]])
