@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from hashlib import sha256
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -95,9 +97,6 @@ def check(task: str, files: Sequence[Source], **parameters: Any) -> list[Problem
 
 # COCO: objects with boxes, masks or keypoints ------------------------------------------------------------------------
 
-READING = ("missing_area", "box_masks", "detection_area")
-"""Parameters of the readers; what is neither here nor a field of `DetectionParams` chooses images and categories."""
-
 
 def _score_coco(
     settings: Mapping[str, Any],
@@ -127,11 +126,7 @@ def _score_coco(
     names = dict(zip(columns[0].category_ids.tolist(), columns[0].category_names, strict=True))
     if iou_type != "bbox" or found.detection_area != "box":
         conventions = [("detection_area", str(found.detection_area)), *conventions]
-    conventions += [
-        (name, _text(parameters[name]))
-        for name in ("missing_area", "box_masks")
-        if parameters.get(name, "refuse") != "refuse"
-    ]
+    conventions += [(name, said) for name, (value, said) in DEPARTURES.items() if parameters.get(name) == value]
     return result_of(
         state,
         names,
@@ -141,6 +136,10 @@ def _score_coco(
         notes=[*truth.notes, *found.notes],
         inputs={"gt": _input(truth), "pred": _input(found)},
     )
+
+
+DEPARTURES = {"missing_area": ("box", "box"), "box_masks": (True, "yes")}
+"""What readers do only when told to, and how a signature says that they did."""
 
 
 def _check_coco(settings: Mapping[str, Any], files: Sequence[Source], parameters: Mapping[str, Any]) -> list[Problem]:
@@ -176,49 +175,44 @@ def _coco_choice(
     gt: GroundTruth, dt: Detections, parameters: Mapping[str, Any]
 ) -> tuple[tuple[GroundTruth, Detections], bool, list[tuple[str, str]]]:
     """The columns of the chosen images and categories, whether any were chosen, and what the signature says of it."""
-    images, categories = parameters.get("images", "all"), parameters.get("categories", "all")
     conventions: list[tuple[str, str]] = []
-    everything = [np.ones(len(gt.image_ids), np.bool_), np.ones(len(gt.category_ids), np.bool_)]
-    masks = list(everything)
-    if not _is_all(images):
-        masks[0] = _chosen(images, gt.image_ids.tolist(), {}, "image")
-        conventions.append(("images", _text(sorted(set(_listed(images)), key=str))))
-    if not _is_all(categories):
-        by_name: dict[str, list[int]] = {}
-        for number, name in zip(gt.category_ids.tolist(), gt.category_names, strict=True):
-            by_name.setdefault(name, []).append(number)
-        masks[1] = _chosen(categories, gt.category_ids.tolist(), by_name, "category")
-        conventions.append(("categories", _text(gt.category_ids[masks[1]].tolist())))
+    images, categories = np.ones(len(gt.image_ids), np.bool_), np.ones(len(gt.category_ids), np.bool_)
+    if not _is_all(parameters.get("images", "all")):
+        images = _chosen(parameters["images"], gt.image_ids.tolist(), (), "image")
+        conventions.append(("images", _briefly(gt.image_ids[images].tolist())))
+    if not _is_all(parameters.get("categories", "all")):
+        categories = _chosen(parameters["categories"], gt.category_ids.tolist(), gt.category_names, "category")
+        conventions.append(("categories", _briefly(gt.category_ids[categories].tolist())))
     if not conventions:
         return (gt, dt), False, conventions
-    return select(gt, dt, *masks), True, conventions
+    return select(gt, dt, images, categories), True, conventions
 
 
 def _is_all(value: Any) -> bool:
-    return value in ("all", ("all",))
+    return isinstance(value, (str, tuple)) and value in ("all", ("all",))
 
 
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
-
-
-def _chosen(wanted: Any, ids: list[Any], by_name: Mapping[str, list[Any]], kind: str) -> Bool:
-    """Which of `ids` are wanted, by id or by name."""
-    known: set[Any] = set(ids)
-    chosen: set[Any] = set()
-    for value in _listed(wanted):
-        # ids may be strings that look like integers
-        matches = [value] if value in known else [str(value)] if str(value) in known else by_name.get(str(value), [])
-        if not matches:
-            raise InputError(f"there is no {kind} {value!r}{did_you_mean(str(value), [*map(str, ids[:20]), *by_name])}")
-        chosen.update(matches)
+def _chosen(wanted: Any, ids: list[Any], names: Sequence[str], kind: str) -> Bool:
+    """Which of `ids` are wanted, by id, by id as text, or by name."""
+    meant: dict[Any, set[Any]] = {}
+    for number, name in zip_longest(ids, names):
+        for key in dict.fromkeys((number, str(number), name)):
+            meant.setdefault(key, set()).add(number)
+    listed = list(wanted) if isinstance(wanted, Iterable) and not isinstance(wanted, str) else [wanted]
+    for value in listed:
+        if value not in meant:
+            known = [str(number) for number in ids[:20]] + list(names)
+            raise InputError(f"there is no {kind} {value!r}{did_you_mean(str(value), known)}")
+    chosen = set().union(*(meant[value] for value in listed))
     return np.array([number in chosen for number in ids], np.bool_)
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+def _briefly(ids: list[Any]) -> str:
+    """Ids for a signature: one by one where they are few and plain, else their number and a hash."""
+    text = ",".join(map(str, ids))
+    if len(ids) <= 20 and all(isinstance(number, int) or number.isalnum() for number in ids):
+        return text
+    return f"{len(ids)} with sha256 {sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _remarkable(truth: Reading[GroundTruth], found: Reading[Detections], counted: Mapping[str, int]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from cvbench import InputError, comparable, score
@@ -26,6 +27,27 @@ def test_a_choice_is_in_the_signature_and_in_the_counts() -> None:
 def test_categories_by_name() -> None:
     by_id = score("coco.bbox", GT, DT, categories=[CATEGORIES[0]])
     assert score("coco.bbox", GT, DT, categories=f"category {CATEGORIES[0]}").same_scores(by_id)
+
+
+def test_ids_in_any_form() -> None:
+    expected = score("coco.bbox", GT, DT, images=IMAGES[:2])
+    for images in (np.array(IMAGES[:2]), [*IMAGES[1::-1], IMAGES[0]], [str(image) for image in IMAGES[:2]]):
+        assert score("coco.bbox", GT, DT, images=images).same_scores(expected)
+
+
+def test_a_long_or_odd_choice_is_hashed() -> None:
+    gt = {"images": [{"id": f"{n}|{n}"} for n in range(30)], "categories": [{"id": 1}], "annotations": []}
+    first, second = (str(score("coco.bbox", gt, [], images=[f"{n}|{n}"]).signature) for n in (1, 2))
+    assert "|images:1 with sha256 " in first
+    assert first != second
+    assert "|images:25 with sha256 " in str(
+        score("coco.bbox", gt, [], images=[f"{n}|{n}" for n in range(25)]).signature
+    )
+
+
+def test_a_default_that_is_spelt_out_is_still_the_default() -> None:
+    spelt = score("coco.bbox", GT, DT, missing_area="refuse", class_agnostic=False)
+    assert spelt.signature == score("coco.bbox", GT, DT).signature
 
 
 def test_all_is_the_default() -> None:
