@@ -208,9 +208,8 @@ def test_results_pickle() -> None:
 
 
 def test_comparable_results_pass() -> None:
-    comparable(
-        result(), result(values={"AP": 0.9}, inputs={"gt": {"path": "copy.json", "sha256": "a" * 64, "bytes": 10}})
-    )
+    copied = {"gt": {"path": "copy.json", "sha256": "a" * 64, "bytes": 10}}
+    assert comparable(result(), result(values={"AP": 0.9}, inputs=copied)) is None
 
 
 @pytest.mark.parametrize(
