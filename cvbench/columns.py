@@ -131,6 +131,72 @@ class Detections:
         return len(self.category)
 
 
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Segments of I images, N in all, of K categories: what a panoptic file lists beside its id maps.
+
+    Ground truth and predictions are both of this form and share `image_ids` and the three columns of categories.
+
+    Attributes
+    ----------
+    image_ids : (I,) int64 or str, ascending
+    category_ids : (K,) int64, ascending
+    category_names : K names
+    things : (K,) bool
+        Whether the category has instances; the others are stuff.
+    offsets : (I + 1,) int64
+        Image *i* owns the rows ``offsets[i]:offsets[i + 1]``, in the order of the file.
+    id : (N,) int64
+        The value of the segment's pixels in the id map of its image; distinct within an image, never 0.
+    category : (N,) int64
+        Index into `category_ids`.
+    area : (N,) float64
+        In pixels, as the file states it; NaN where it states none. Only ground truths are asked for it.
+    crowd : (N,) bool
+        The segment stands for a group: predictions on it are neither right nor wrong.
+    """
+
+    image_ids: NDArray[Any]
+    category_ids: Int
+    category_names: tuple[str, ...]
+    things: Bool
+    offsets: Int
+    id: Int
+    category: Int
+    area: Float
+    crowd: Bool
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Overlaps:
+    """The joint histograms of I pairs of maps: which values meet, and in how many pixels. P rows in all.
+
+    Attributes
+    ----------
+    offsets : (I + 1,) int64
+        Image *i* owns the rows ``offsets[i]:offsets[i + 1]``, ascending by `gt`, then `pred`.
+    gt, pred : (P,) int64
+        Values of the maps: ids of segments, or labels. Only pairs that occur are there.
+    pixels : (P,) int64
+        In how many pixels the two meet; at least 1.
+    bands : (P, 3) int64 or None
+        How many of these lie in the boundary band of the ground truth's region, in that of the predicted region, and
+        in both. A region is all pixels of one value.
+    """
+
+    offsets: Int
+    gt: Int
+    pred: Int
+    pixels: Int
+    bands: Int | None = None
+
+    def __len__(self) -> int:
+        return len(self.gt)
+
+
 PER_ROW = ("category", "area", "crowd", "ignore", "id_zero", "score", "boxes", "keypoints", "num_keypoints")
 """The attributes of `GroundTruth` and `Detections` with one entry per row; `Masks` are taken by their own method."""
 
