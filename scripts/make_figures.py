@@ -1,0 +1,285 @@
+"""Draw the figures of the documentation; cvbench itself computes the numbers in them.
+
+    python scripts/make_figures.py [FOLDER]
+
+writes ``panoptic_quality.png`` and ``boundary_band.png`` into ``docs/figures`` or another folder. Needs matplotlib
+(``pip install 'cvbench[plots]'``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from cvbench.metrics.boundary import region_bands
+from cvbench.metrics.masks import boundary_iou, mask_iou, rle_encode
+from cvbench.metrics.panoptic_quality import PanopticQuality
+
+Pixels = NDArray[np.bool_]
+
+HEIGHT, WIDTH = 180, 280
+ROWS, COLUMNS = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+SKY, ROAD, CAR, PERSON = 1, 2, 3, 4
+CATEGORIES = {SKY: "sky", ROAD: "road", CAR: "car", PERSON: "person"}
+FILL = {SKY: "#dcebf7", ROAD: "#e4e0da", CAR: "#b9c8e8", PERSON: "#f3dcae"}
+OUTLINE = {"TP": "#007a5a", "FP": "#c23b00", "FN": "#8a3ffc", "excused": "#555555", "crowd": "#555555"}
+"""Colours that stay apart for most who see few; every outline is labelled, too."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A segment of the scene: what it shows, what becomes of it, and where its label stands (x, y)."""
+
+    category: int
+    outcome: str
+    pixels: Pixels
+    label: tuple[float, float]
+
+    @property
+    def name(self) -> str:
+        """What the label says before the outcome: things are named by their looks."""
+        return f"{CATEGORIES[self.category]}: " if self.category in (SKY, ROAD) else ""
+
+
+def blob(x: float, y: float, width: float, height: float, power: float = 2) -> Pixels:
+    """An ellipse around (x, y), the more like a box the higher the power."""
+    return np.asarray(np.abs(2 * (COLUMNS - x) / width) ** power + np.abs(2 * (ROWS - y) / height) ** power <= 1)
+
+
+def car(x: float, y: float, width: float) -> Pixels:
+    """A car whose body has its middle at (x, y)."""
+    wheels = blob(x - width * 0.28, y + width * 0.14, width * 0.2, width * 0.2)
+    wheels |= blob(x + width * 0.28, y + width * 0.14, width * 0.2, width * 0.2)
+    return wheels | blob(x, y, width, width * 0.28, 6) | blob(x, y - width * 0.16, width * 0.6, width * 0.36, 4)
+
+
+def person(x: float, y: float, height: float) -> Pixels:
+    """A person with the middle of the body at (x, y)."""
+    head = blob(x, y - height * 0.37, height * 0.22, height * 0.22)
+    return head | blob(x, y + height * 0.1, height * 0.34, height * 0.76, 3)
+
+
+def crowd() -> Pixels:
+    """People who stand too close together to be told apart."""
+    return np.asarray(np.logical_or.reduce([person(210 + 15 * k, 74 + 3 * (k % 2), 52) for k in range(5)]))
+
+
+def truth() -> tuple[list[Drawn], Pixels]:
+    """The annotated segments, each over those before it, and where nothing is annotated."""
+    horizon = ROWS < 78
+    segments = [
+        Drawn(SKY, "TP", horizon, (105, 18)),
+        Drawn(ROAD, "TP", ~horizon, (175, 168)),
+        Drawn(CAR, "TP", car(70, 132, 84), (70, 132)),
+        Drawn(CAR, "FN", car(140, 88, 58), (140, 88)),
+        Drawn(PERSON, "TP", person(190, 118, 66), (190, 122)),
+        Drawn(PERSON, "FN", person(256, 140, 56), (256, 144)),
+        Drawn(PERSON, "crowd", crowd(), (240, 76)),
+    ]
+    return segments, blob(16, 76, 96, 54, 3)
+
+
+def guess() -> list[Drawn]:
+    """The predicted segments, each over those before it."""
+    horizon = ROWS - 3 * np.sin(COLUMNS / 18) < 80
+    return [
+        Drawn(SKY, "TP", horizon, (105, 18)),
+        Drawn(ROAD, "TP", ~horizon, (175, 168)),
+        Drawn(CAR, "TP", car(74, 131, 80), (74, 131)),
+        Drawn(CAR, "FP", car(159, 91, 52), (159, 87)),
+        Drawn(CAR, "excused", car(27, 84, 50), (27, 84)),
+        Drawn(PERSON, "TP", person(192, 117, 62), (192, 121)),
+        Drawn(PERSON, "excused", person(228, 76, 50), (228, 43)),
+    ]
+
+
+def flat(segments: list[Drawn], void: Pixels) -> NDArray[np.int64]:
+    """The id map: segment *k* has the id k + 1, void 0."""
+    ids = np.zeros(void.shape, np.int64)
+    for k, segment in enumerate(segments, 1):
+        ids[segment.pixels] = k
+    ids[void] = 0
+    return ids
+
+
+def scored(gt: list[Drawn], pred: list[Drawn], gt_ids: NDArray[np.int64], pred_ids: NDArray[np.int64]) -> Any:
+    """State and result of the scene, which must be what the drawing claims."""
+    annotated, predicted = (
+        {
+            "map": ids,
+            "segments": [
+                {"id": k, "category_id": segment.category, "iscrowd": int(segment.outcome == "crowd")}
+                for k, segment in enumerate(segments, 1)
+            ],
+        }
+        for segments, ids in ((gt, gt_ids), (pred, pred_ids))
+    )
+    metric = PanopticQuality(CATEGORIES, things=[CAR, PERSON]).update(annotated, predicted)
+    result = metric.compute()
+    claimed = Counter((segment.category, segment.outcome) for segment in pred)
+    claimed += Counter((segment.category, "FN") for segment in gt if segment.outcome == "FN")
+    for row in result.tables["per_category"]:
+        for name in ("tp", "fp", "fn"):
+            assert row[name] == claimed[int(row["id"]), name.upper()], f"{name} of {row['name']}: {row[name]}"
+    assert result.counts["ignored_predictions"] == sum(segment.outcome == "excused" for segment in pred)
+    return metric.state, result
+
+
+def show(axes: Axes, title: str, segments: list[Drawn], ids: NDArray[np.int64], texts: dict[int, str]) -> None:
+    """One side of the scene: regions filled by category, outlined by outcome."""
+    colours = ["#ffffff", *(FILL[segment.category] for segment in segments)]
+    axes.imshow(np.array([mpl.colors.to_rgb(colour) for colour in colours])[ids], interpolation="nearest")
+    for k, segment in enumerate(segments, 1):
+        if segment.category in (CAR, PERSON):
+            style = "dashed" if segment.outcome in ("excused", "crowd") else "solid"
+            axes.contour(ids == k, [0.5], colors=OUTLINE[segment.outcome], linewidths=1.6, linestyles=style)
+        x, y = segment.label
+        axes.text(x, y, texts[k], ha="center", va="center", fontsize=7, color=OUTLINE[segment.outcome], weight="bold")
+    axes.set_title(title, fontsize=10)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def draw_panoptic_quality() -> Figure:
+    """What counts as TP, FP and FN, and what void and crowds excuse."""
+    (gt, void), pred = truth(), guess()
+    gt_ids, pred_ids = flat(gt, void), flat(pred, np.zeros_like(void))
+    state, result = scored(gt, pred, gt_ids, pred_ids)
+    ious = dict(zip(state.category_ids[state.match_category].tolist(), state.match_iou.tolist(), strict=True))
+
+    figure = plt.figure(figsize=(8, 4.5))
+    left, right = figure.add_axes((0.01, 0.34, 0.485, 0.6)), figure.add_axes((0.505, 0.34, 0.485, 0.6))
+    texts = {k: f"{segment.name}{segment.outcome}" for k, segment in enumerate(gt, 1)}
+    show(left, "Ground truth", gt, gt_ids, texts)
+    left.contourf(void, [0.5, 1.5], colors="none", hatches=["////"])
+    left.contour(void, [0.5], colors="#777777", linewidths=1)
+    left.text(20, 78, "void", ha="center", va="center", fontsize=7, weight="bold", backgroundcolor="white")
+    texts = {k: f"{segment.name}{segment.outcome}" for k, segment in enumerate(pred, 1)}
+    for k, segment in enumerate(pred, 1):
+        if segment.outcome == "TP":
+            texts[k] += f"\n{ious[segment.category]:.2f}"
+        elif segment.outcome == "FP":
+            missed = next(i for i, other in enumerate(gt, 1) if (other.category, other.outcome) == (CAR, "FN"))
+            texts[k] += f"\n{mask_iou(rle_encode([pred_ids == k]), rle_encode([gt_ids == missed]))[0, 0]:.2f}"
+    show(right, "Prediction, with IoUs", pred, pred_ids, texts)
+    right.contour(void | (gt_ids == len(gt)), [0.5], colors="#777777", linewidths=0.8, linestyles="dotted")
+
+    rows = result.tables["per_category"]
+    lines = [["", "TP", "FP", "FN", "SQ", "RQ", "PQ"]]
+    for row in rows:
+        counts = (str(row[name]) for name in ("tp", "fp", "fn"))
+        lines.append([row["name"], *counts, *(f"{row[name]:.3f}" for name in ("SQ", "RQ", "PQ"))])
+    lines.append(["mean", "", "", "", *(f"{result.values[name]:.3f}" for name in ("SQ", "RQ", "PQ"))])
+    for i, line in enumerate(lines):
+        for x, cell in zip((0.02, 0.14, 0.19, 0.24, 0.31, 0.38, 0.45), line, strict=True):
+            weight = "bold" if i in (0, len(lines) - 1) else "normal"
+            figure.text(x, 0.27 - 0.046 * i, cell, fontsize=8, weight=weight, ha="left" if x < 0.1 else "right")
+    legend = [
+        "TP: same category and IoU > 0.5; SQ is their mean IoU",
+        "FN: ground truth without a match; FP: prediction without one",
+        "RQ = TP / (TP + FP/2 + FN/2), PQ = SQ × RQ",
+        "excused, no FP: more than half lies on void or on a crowd",
+        "of its category (dotted). A crowd is never an FN.",
+    ]
+    for i, sentence in enumerate(legend):
+        figure.text(0.51, 0.27 - 0.046 * i, sentence, fontsize=8)
+    return figure
+
+
+def draw_boundary_band() -> Figure:
+    """The band of a mask, and what two masks share of theirs."""
+    rows, columns = np.mgrid[:44, :60] + 0.5
+    ratio = 0.04
+
+    def mask(x: float, y: float, bump: float) -> Pixels:
+        body = np.abs((columns - x) / 26) ** 3 + np.abs((rows - y) / 15) ** 3 <= 1
+        return np.asarray(body | (np.hypot(columns - x - 20, rows - 17) < bump))
+
+    gt, pred = mask(22, 23, 11), mask(24, 24, 9)
+    gt_band, pred_band = (pixels & region_bands(pixels, ratio) for pixels in (gt, pred))
+    a, b = rle_encode([gt]), rle_encode([pred])
+    whole, edge = mask_iou(a, b)[0, 0], boundary_iou(a, b, dilation_ratio=ratio)[0, 0]
+    shared, joined = np.count_nonzero(gt_band & pred_band), np.count_nonzero(gt_band | pred_band)
+    assert edge == min(whole, shared / joined), "the smaller of both is what counts"
+    width = round(ratio * float(np.hypot(*gt.shape)))
+
+    blue, orange = "#2066a8", "#e08214"
+    panels: list[tuple[str, dict[str, tuple[Pixels, str]]]] = [
+        (
+            f"A mask and its band, d = {width} pixels wide",
+            {"inner": (gt & ~gt_band, "#b9d3ea"), "band": (gt_band, blue)},
+        ),
+        (
+            f"Two masks: IoU = {np.count_nonzero(gt & pred)} / {np.count_nonzero(gt | pred)} = {whole:.2f}",
+            {"gt only": (gt & ~pred, blue), "pred only": (pred & ~gt, orange), "both": (gt & pred, "#d9d9d9")},
+        ),
+        (
+            f"Their bands: IoU = {shared} / {joined} = {edge:.2f}",
+            {
+                "gt only": (gt_band & ~pred_band, blue),
+                "pred only": (pred_band & ~gt_band, orange),
+                "both": (gt_band & pred_band, "#4d4d4d"),
+            },
+        ),
+    ]
+    figure = plt.figure(figsize=(8, 2.6))
+    for k, (title, parts) in enumerate(panels):
+        axes = figure.add_axes((0.01 + 0.332 * k, 0.14, 0.317, 0.73))
+        image = np.ones((*gt.shape, 3))
+        for pixels, colour in parts.values():
+            image[pixels] = mpl.colors.to_rgb(colour)
+        axes.imshow(image, interpolation="nearest")
+        axes.set_title(title, fontsize=9)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.legend(
+            handles=[mpl.patches.Patch(color=colour, label=label) for label, (_, colour) in parts.items()],
+            fontsize=8,
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0.0),
+            ncols=len(parts),
+            frameon=False,
+            handlelength=1,
+        )
+    return figure
+
+
+FIGURES = {"panoptic_quality": draw_panoptic_quality, "boundary_band": draw_boundary_band}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a small PNG: 150 pixels per inch, 64 colours."""
+    content = io.BytesIO()
+    figure.savefig(content, dpi=150, metadata={"Software": None})
+    plt.close(figure)
+    image = Image.open(content).convert("RGB")
+    image.quantize(64, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def main() -> None:
+    """Write all figures into the folder named on the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    default = Path(__file__).parents[1] / "docs" / "figures"
+    parser.add_argument("folder", type=Path, nargs="?", default=default)
+    folder: Path = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    mpl.use("Agg")
+    for name, draw in FIGURES.items():
+        save(draw(), folder / f"{name}.png")
+        print(folder / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()
