@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import copy
+import io
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from cvbench.io.rasters import GREY, GREY_ALPHA, NPY, PALETTE, PNG, RGB, RGB_ALPHA
 from input_cases import Edit, at, both, encoded, text
 
 
@@ -451,6 +455,216 @@ CATEGORIES = [
     ),
 ]
 
+
+@dataclass(frozen=True)
+class Picture:
+    """One kind of file that may be taken for a map."""
+
+    name: str
+    stored: bytes
+    refused: str | None = None
+    """How the message begins; None where it is read."""
+    note: str = ""
+    """What the values are that are read."""
+    pillow: str = "reads it"
+    """What ``np.asarray(Image.open(file))`` does, by which official evaluators read maps: an exception's name, or
+    "reads it", perhaps with what is lost."""
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(size: tuple[int, int], depth: int, colour: int, lines: list[bytes], *others: bytes) -> bytes:
+    """A PNG of (width, height), its lines as they are packed into bytes."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, 0))
+    rows = b"".join(b"\0" + line for line in lines)
+    return b"".join((PNG, header, *others, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")))
+
+
+def saved(array: np.ndarray, image_format: str = "PNG", **options: object) -> bytes:
+    stored = io.BytesIO()
+    Image.fromarray(array).save(stored, image_format, **options)
+    return stored.getvalue()
+
+
+def stored_npy(array: np.ndarray) -> bytes:
+    stored = io.BytesIO()
+    np.save(stored, array)
+    return stored.getvalue()
+
+
+def animation() -> bytes:
+    frames = [Image.fromarray(IDS), Image.fromarray(IDS + np.uint8(1))]
+    stored = io.BytesIO()
+    frames[0].save(stored, "PNG", save_all=True, append_images=frames[1:])
+    return stored.getvalue()
+
+
+def flipped(stored: bytes, at: int) -> bytes:
+    changed = bytearray(stored)
+    changed[at] ^= 1
+    return bytes(changed)
+
+
+IDS = np.arange(24, dtype=np.uint8).reshape(4, 6)
+COLOURS = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
+WIDE = np.array([[0, 255, 256], [65535, 24001, 1]], np.uint16)
+COLOUR_TABLE = chunk(b"PLTE", bytes(range(255, 255 - 48, -1)))
+WHOLE = saved(COLOURS)
+
+PICTURES = [
+    Picture("grey of 8 bits", saved(IDS)),
+    Picture("grey of 1 bit", png((4, 1), 1, GREY, [b"\xb0"]), note="0 and 1"),
+    Picture("grey of 2 bits", png((4, 1), 2, GREY, [b"\x1b"]), note="0 to 3 as stored", pillow="reads it, times 85"),
+    Picture("grey of 4 bits", png((2, 1), 4, GREY, [b"\x12"]), note="0 to 15 as stored", pillow="reads it, times 17"),
+    Picture("grey of 16 bits", saved(WIDE)),
+    Picture("palette", png((4, 1), 2, PALETTE, [b"\x1b"], COLOUR_TABLE), note="indices, never colours"),
+    Picture("RGB", WHOLE, note="ids coded as colours"),
+    Picture(".npy of integers", stored_npy(IDS), pillow="UnidentifiedImageError"),
+    Picture("empty", b"", "the file is empty (0 bytes), expected a PNG or .npy file", pillow="UnidentifiedImageError"),
+    Picture(
+        "text",
+        b"# labels of 2 images\n",
+        "this is neither PNG nor .npy: it starts with b'# labels of '",
+        pillow="UnidentifiedImageError",
+    ),
+    Picture("JPEG", saved(COLOURS, "JPEG"), "this is a JPEG file, which changes pixels and so destroys labels"),
+    Picture("GIF", saved(IDS, "GIF"), "this is a GIF file; save it as PNG"),
+    Picture("TIFF", saved(IDS, "TIFF"), "this is a TIFF file; save it as PNG or .npy"),
+    Picture("BMP", saved(IDS, "BMP"), "this is a BMP file; save it as PNG"),
+    Picture("WebP", b"RIFF\x24\0\0\0WEBPVP8 ", "this is a WebP file, which may have changed pixels", pillow="OSError"),
+    Picture("zip", b"PK\x03\x04", "this is a zip or .npz file; expected one map", pillow="UnidentifiedImageError"),
+    Picture(
+        "pointer of Git LFS",
+        b"version https://git-lfs.github.com/spec/v1\n",
+        "this is a pointer of Git LFS; fetch the file itself",
+        pillow="UnidentifiedImageError",
+    ),
+    Picture("signature alone", PNG, "the PNG has no end: the file is cut short", pillow="UnidentifiedImageError"),
+    Picture(
+        "cut in the pixels",
+        WHOLE[:50],
+        "the PNG ends inside of a chunk IDAT: the file is cut short",
+        pillow="OSError, or reads it with LOAD_TRUNCATED_IMAGES",
+    ),
+    Picture("cut after the pixels", WHOLE[:-20], "the PNG ends inside of a chunk IDAT: the file is cut short"),
+    Picture("without its end", WHOLE[:-12], "the PNG has no end: the file is cut short"),
+    Picture(
+        "flipped bit in the pixels",
+        flipped(WHOLE, -20),
+        "the checksum of the PNG's chunk IDAT at byte 33 is wrong",
+        pillow="OSError",
+    ),
+    Picture(
+        "flipped bit in the header",
+        flipped(WHOLE, 18),
+        "the checksum of the PNG's chunk IHDR at byte 8 is wrong",
+        pillow="UnidentifiedImageError",
+    ),
+    Picture("no header", PNG + chunk(b"IEND", b""), "the PNG has no header", pillow="UnidentifiedImageError"),
+    Picture(
+        "no pixels",
+        png((0, 3), 8, GREY, []),
+        "the image is 0 x 3 pixels, expected at least one",
+        pillow="UnidentifiedImageError",
+    ),
+    Picture(
+        "no compressed data",
+        PNG + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, GREY, 0, 0, 0)) + chunk(b"IEND", b""),
+        "the PNG cannot be decoded",
+        pillow="OSError",
+    ),
+    Picture(
+        "unknown filter",
+        PNG
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, GREY, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(b"\7\1"))
+        + chunk(b"IEND", b""),
+        "the PNG cannot be decoded",
+        pillow="OSError",
+    ),
+    Picture(
+        "bits that there are not",
+        png((1, 1), 3, GREY, [b"\0"]),
+        "the PNG cannot be decoded",
+        pillow="UnidentifiedImageError",
+    ),
+    Picture(
+        "unknown colour type",
+        png((1, 1), 8, 5, [b"\0"]),
+        "the PNG's header is damaged: there is no colour type 5",
+        pillow="UnidentifiedImageError",
+    ),
+    Picture(
+        "grey with alpha",
+        png((1, 1), 8, GREY_ALPHA, [b"\1\2"]),
+        "found grey with alpha, which is part of no label or id; save the map as grey alone",
+    ),
+    Picture(
+        "RGB with alpha",
+        png((1, 1), 8, RGB_ALPHA, [b"\1\2\3\4"]),
+        "found RGB with alpha, which is part of no label or id; save the map as RGB or grey alone",
+    ),
+    Picture(
+        "RGB of 16 bits",
+        png((1, 1), 16, RGB, [b"\0\1\0\2\0\3"]),
+        "found RGB of 16 bits, expected 8 bits for ids as colours",
+    ),
+    Picture("animation", animation(), "the PNG is an animation of 2 frames, expected one map in a file"),
+    Picture(
+        "npy cut short",
+        stored_npy(IDS)[:-1],
+        "the .npy file is damaged, cut short or holds objects",
+        pillow="UnidentifiedImageError",
+    ),
+    Picture(
+        "npy header alone", NPY, "the .npy file is damaged, cut short or holds objects", pillow="UnidentifiedImageError"
+    ),
+    Picture(
+        "npy of objects",
+        stored_npy(np.array([[None]])),
+        "the .npy file is damaged, cut short or holds objects",
+        pillow="UnidentifiedImageError",
+    ),
+    Picture(
+        "npy of more than there is memory",
+        stored_npy(IDS).replace(b"(4, 6), }" + b" " * 16, b"(4, 6000000000000000), }" + b" "),
+        "the .npy file is damaged, cut short or holds objects",
+        pillow="UnidentifiedImageError",
+    ),
+    Picture(
+        "npy of scores",
+        stored_npy(np.zeros((2, 3))),
+        "found float64, expected labels or ids, which are integers",
+        pillow="UnidentifiedImageError",
+    ),
+    Picture(
+        "npy of complex numbers",
+        stored_npy(np.array([[1j]])),
+        "found complex128, expected labels or ids, which are integers",
+        pillow="UnidentifiedImageError",
+    ),
+    Picture(
+        "npy of three axes",
+        stored_npy(np.zeros((2, 3, 4), np.uint8)),
+        "found uint8 of shape (2, 3, 4), expected (H, W), or (H, W, 3) of uint8",
+        pillow="UnidentifiedImageError",
+    ),
+    Picture(
+        "npy of wide colours",
+        stored_npy(np.zeros((2, 3, 3), np.int64)),
+        "found int64 of shape (2, 3, 3), expected (H, W), or (H, W, 3) of uint8",
+        pillow="UnidentifiedImageError",
+    ),
+    Picture(
+        "npy without pixels",
+        stored_npy(np.zeros((0, 3), np.uint8)),
+        "found a map of shape (0, 3), which has no pixels",
+        pillow="UnidentifiedImageError",
+    ),
+]
+
 GROUPS = {
     "Panoptic files": FILES,
     "Panoptic images": IMAGES,
@@ -471,7 +685,9 @@ def section() -> str:
         lines += [f"## {group}", "", "| input | cvbench | panopticapi 7bb4655 |", "|---|---|---|"]
         lines += [f"| {case.name} | {_answer(case)} | {_reference(case)} |" for case in cases]
         lines.append("")
-    return "\n".join(lines)
+    lines += ["## Files of maps", "", "| file | cvbench | Pillow |", "|---|---|---|"]
+    lines += [f"| {picture.name} | {_reading(picture)} | {_as_code(picture.pillow)} |" for picture in PICTURES]
+    return "\n".join([*lines, ""])
 
 
 def _answer(case: Case) -> str:
@@ -482,8 +698,19 @@ def _answer(case: Case) -> str:
     return "; ".join(filter(None, ["read", counted and f"counted: {counted}", said and f"noted: *{said}*"]))
 
 
+def _reading(picture: Picture) -> str:
+    if picture.refused is None:
+        return f"read: {picture.note}" if picture.note else "read"
+    return f"**refused**: *{picture.refused}*"
+
+
 def _reference(case: Case) -> str:
     return "scores it" if case.panopticapi == "scores" else f"`{case.panopticapi}`"
+
+
+def _as_code(outcome: str) -> str:
+    name, comma, more = outcome.partition(",")
+    return outcome if name == "reads it" else f"`{name}`{comma}{more}"
 
 
 if __name__ == "__main__":
