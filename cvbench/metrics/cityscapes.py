@@ -122,3 +122,113 @@ _EVALUATED = np.array([label.evaluated for label in LABELS])
 _WITH_INSTANCES = np.array([label.instances for label in LABELS])
 _CATEGORIES = tuple(dict.fromkeys(label.category for label in LABELS))
 _CATEGORY = np.array([_CATEGORIES.index(label.category) for label in LABELS])
+
+
+@dataclass(frozen=True)
+class CityscapesState(State):
+    """Which labels meet in which image, and how well each instance is covered.
+
+    Attributes
+    ----------
+    image, gt, pred : (N,) int32
+        Index of the image, and label ids.
+    pixels : (N,) int64
+    instance_image, instance_label : (M,) int32
+        One row per instance of an evaluated class: index of the image, and label id.
+    instance_pixels : (M, 3) int64
+        Pixels of the instance, those of them predicted as its class, and those predicted as any label of its category.
+    counts
+        Images, pixels, pixels of ground truth that is not evaluated, instances.
+    """
+
+    image: NDArray[np.int32] = field(metadata=IMAGE_ROWS)
+    gt: NDArray[np.int32] = field(metadata=ROWS)
+    pred: NDArray[np.int32] = field(metadata=ROWS)
+    pixels: Int = field(metadata=ROWS)
+    instance_image: NDArray[np.int32] = field(metadata=IMAGE_ROWS)
+    instance_label: NDArray[np.int32] = field(metadata=ROWS)
+    instance_pixels: Int = field(metadata=ROWS)
+    counts: dict[str, int] = field(metadata=COUNTS)
+
+
+def label_problems(overlaps: Overlaps) -> tuple[list[str], list[str]]:
+    """What is wrong with the ids of the ground truth, and with the labels of the predictions, in sentences.
+
+    Returns
+    -------
+    gt, pred : list of str
+        One sentence for each value: what it is, and in how many pixels. Empty where all is well.
+    """
+    gt, pred = [], []
+    label = _label_of(overlaps.gt)
+    for value, pixels in _totals(overlaps.gt, overlaps.pixels, (label < 0) | (label >= len(LABELS))):
+        gt.append(
+            f"has the id {value} in {pixels:,} pixels; expected a label of 0 to 33, or 1000 times one and a number"
+        )
+    lonely = (overlaps.gt > INSTANCE) & (label < len(LABELS))
+    lonely[lonely] &= (_EVALUATED & ~_WITH_INSTANCES)[label[lonely]]
+    for value, pixels in _totals(overlaps.gt, overlaps.pixels, lonely):
+        name = LABELS[value // INSTANCE].name
+        gt.append(f"has the id {value} in {pixels:,} pixels, an instance of {name!r}, a label without instances")
+    for value, pixels in _totals(overlaps.pred, overlaps.pixels, (overlaps.pred < 0) | (overlaps.pred >= len(LABELS))):
+        pred.append(f"has the label {value} in {pixels:,} pixels; expected label ids of 0 to 33, not train ids")
+    return gt, pred
+
+
+def _label_of(ids: Int) -> Int:
+    return np.where(ids < INSTANCE, ids, ids // INSTANCE)
+
+
+def _totals(values: Int, pixels: Int, chosen: Bool) -> list[tuple[int, int]]:
+    """The distinct chosen values, ascending, each with its number of pixels."""
+    found, place = np.unique(values[chosen], return_inverse=True)
+    totals = np.zeros(len(found), np.int64)
+    np.add.at(totals, place, pixels[chosen])
+    return list(zip(found.tolist(), totals.tolist(), strict=True))
+
+
+def count(overlaps: Overlaps, image_ids: NDArray[Any]) -> CityscapesState:
+    """Count pixels by label, and by instance.
+
+    Parameters
+    ----------
+    overlaps
+        Of instance ids with predicted label ids, for I images.
+    image_ids : (I,) int64 or str
+
+    Raises
+    ------
+    InputError
+        An id or label is none of Cityscapes; see `label_problems`.
+    """
+    problems = label_problems(overlaps)
+    for side, found in zip(("gt", "pred"), problems, strict=True):
+        if found:
+            raise InputError(found[0], where=side)
+    image, label = image_of_rows(overlaps.offsets), _label_of(overlaps.gt)
+    counted = (overlaps.gt > INSTANCE) & (_EVALUATED & _WITH_INSTANCES)[label]
+    rows = np.flatnonzero(counted)
+    # rows ascend by image and id, so those of an instance stand together
+    fresh = np.ones(len(rows), np.bool_)
+    fresh[1:] = (image[rows][1:] != image[rows][:-1]) | (overlaps.gt[rows][1:] != overlaps.gt[rows][:-1])
+    first, pixels = np.flatnonzero(fresh), overlaps.pixels[rows]
+    same_class = overlaps.pred[rows] == label[rows]
+    same_category = _CATEGORY[overlaps.pred[rows]] == _CATEGORY[label[rows]]
+    covered = np.column_stack([pixels, pixels * same_class, pixels * same_category])
+    return CityscapesState(
+        image_ids=image_ids,
+        digests=np.zeros(len(image_ids), np.int64),
+        image=image.astype(np.int32),
+        gt=label.astype(np.int32),
+        pred=overlaps.pred.astype(np.int32),
+        pixels=overlaps.pixels,
+        instance_image=image[rows][first].astype(np.int32),
+        instance_label=label[rows][first].astype(np.int32),
+        instance_pixels=np.add.reduceat(covered, first, axis=0) if len(first) else covered,
+        counts={
+            "images": len(image_ids),
+            "pixels": int(overlaps.pixels.sum()),
+            "ignored_pixels": int(overlaps.pixels[~_EVALUATED[label]].sum()),
+            "instances": len(first),
+        },
+    )
