@@ -232,3 +232,138 @@ def count(overlaps: Overlaps, image_ids: NDArray[Any]) -> CityscapesState:
             "instances": len(first),
         },
     )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Figures of a state; `cvbench.result.Result` holds the same and where they come from."""
+
+    values: dict[str, float]
+    tables: dict[str, list[dict[str, Any]]]
+    arrays: dict[str, NDArray[Any]]
+
+
+def summarize(state: CityscapesState, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Summary:
+    """The benchmark's four means, and the figures of each class and category.
+
+    Parameters
+    ----------
+    state
+        From `count`, or a sum of such.
+    weights
+        Integer weights per image, see `cvbench.metrics.base.image_weights`.
+
+    Returns
+    -------
+    Summary
+        ``values`` hold mIoU and iIoU, means over classes, and mIoU_category and iIoU_category, means over categories.
+    """
+    weights = image_weights(state, weights)
+    confusion = np.zeros((len(LABELS), len(LABELS)), np.int64)
+    np.add.at(confusion, (state.gt, state.pred), state.pixels * weights[state.image])
+    instances = np.bincount(state.instance_label, weights[state.instance_image], len(LABELS))
+    classes: list[dict[str, Any]] = []
+    for label in LABELS:
+        if label.evaluated:
+            members = np.isin(np.arange(len(LABELS)), label.id)
+            row: dict[str, Any] = {"id": label.id, "name": label.name, "category": label.category}
+            row |= _scores(state, weights, confusion, members, members, 1 if label.instances else None)
+            row |= {"gt_pixels": int(confusion[label.id].sum())}
+            row |= {"pred_pixels": int(confusion[_EVALUATED, label.id].sum()), "instances": int(instances[label.id])}
+            classes.append(row)
+    categories: list[dict[str, Any]] = []
+    for number, name in enumerate(_CATEGORIES):
+        members = np.isin(_CATEGORY, number)
+        if (members & _EVALUATED).any():
+            weighted = 2 if _WITH_INSTANCES[members].all() else None
+            scores = _scores(state, weights, confusion, members & _EVALUATED, members, weighted)
+            categories.append({"category": name, **scores})
+    values = {
+        "mIoU": _mean(row["IoU"] for row in classes),
+        "iIoU": _mean(row["iIoU"] for row in classes),
+        "mIoU_category": _mean(row["IoU"] for row in categories),
+        "iIoU_category": _mean(row["iIoU"] for row in categories),
+    }
+    return Summary(values, {"per_category": classes, "per_group": categories}, {"confusion": confusion})
+
+
+def _scores(
+    state: CityscapesState, weights: Int, confusion: Int, members: Bool, all_members: Bool, column: int | None
+) -> dict[str, float]:
+    """IoU and iIoU of labels taken as one.
+
+    Parameters
+    ----------
+    members
+        The evaluated ones of the labels.
+    all_members
+        Those and the ones that are not evaluated: the iIoU of a category takes predictions of all of them.
+    column
+        Where `CityscapesState.instance_pixels` has the pixels that are right; None for labels without instances.
+    """
+    others = _EVALUATED & ~members
+    true = int(confusion[np.ix_(members, members)].sum())
+    truth, false = int(confusion[members].sum()), int(confusion[np.ix_(others, members)].sum())
+    scores = {"IoU": _ratio(true, truth + false), "iIoU": math.nan}
+    if column is not None:
+        rows = np.flatnonzero(members[state.instance_label])
+        size = state.instance_pixels[rows, 0]
+        average = np.array([AVERAGE_SIZE.get(label.name, math.nan) for label in LABELS])
+        factor = average[state.instance_label[rows]] / size
+        copies = weights[state.instance_image[rows]]
+        right = state.instance_pixels[rows, column]
+        weighted_true = math.fsum(np.repeat(right * factor, copies).tolist())
+        weighted_miss = math.fsum(np.repeat((size - right) * factor, copies).tolist())
+        false = int(confusion[np.ix_(others, all_members)].sum())
+        scores["iIoU"] = _ratio(weighted_true, weighted_true + false + weighted_miss)
+    return scores
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else math.nan
+
+
+def _mean(values: Iterable[float]) -> float:
+    """Mean of what is defined, or NaN."""
+    defined = [value for value in values if not math.isnan(value)]
+    return math.fsum(defined) / len(defined) if defined else math.nan
+
+
+def result_of(
+    state: CityscapesState,
+    conventions: Iterable[tuple[str, str]] = (),
+    *,
+    weights: NDArray[Any] | Mapping[Any, int] | None = None,
+    counts: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
+    inputs: dict[str, Input] | None = None,
+) -> Result:
+    """Score a state.
+
+    Parameters
+    ----------
+    state, weights
+        See `summarize`.
+    conventions
+        Pairs for the signature: what the reader of the input decided.
+    counts, notes, inputs
+        Further counts, notes, and what the input was.
+    """
+    summary = summarize(state, weights)
+    task = f"cityscapes.semantic@{VERSION}"
+    said = list(notes)
+    missing = [str(row["name"]) for row in summary.tables["per_category"] if math.isnan(row["IoU"])]
+    if missing:
+        said.append(
+            f"{len(missing)} of 19 classes are neither there nor predicted, left out of the means: {', '.join(missing)}"
+        )
+    return Result(
+        task=task,
+        values=summary.values,
+        signature=Signature(task, tuple(conventions)),
+        tables=summary.tables,
+        counts=state.counts | dict(counts or {}),
+        notes=said,
+        inputs=inputs or {},
+        arrays=summary.arrays,
+    )
