@@ -1,0 +1,182 @@
+"""Semantic segmentation: mean IoU, accuracy, Dice and the boundaries of classes, all from which labels meet.
+
+Every pixel has a class in the ground truth and one in the prediction, or is ignored. What counts is how many pixels of
+each class are predicted as each class: the confusion matrix, per image. Boundaries need two more counts per pair of
+classes (boundary IoU) and four per class and image (boundary F).
+
+Conventions
+-----------
+Labels are integers; which ones are classes, and which are ignored, is said by `SemanticParams`. A pixel whose ground
+truth is ignored counts nowhere. A pixel predicted as an ignored label is a miss for the class that is there and
+nobody's false positive. Any other label that is no class is refused, see `label_problems`. Ignoring a class's pixels
+and leaving a class out of the means are two things: ``ignore_index=0`` never looks at the pixels, ``exclude=0`` counts
+the class's false positives against the others and only leaves its own figures out.
+
+The rules on labels work on the few rows of `cvbench.columns.Overlaps`, never on pixels.
+
+With P, G and B the pixels predicted as a class, those that are of it, and those that are both: IoU = B / (P + G − B),
+Dice = 2 B / (P + G), Acc = B / G (the class's recall), Precision = B / P. mIoU, mDice, mAcc and mPrecision are means
+over classes, fwIoU is the mean of IoU weighted by G, aAcc is the share of all pixels that are right, of excluded
+classes, too. Figures are fractions.
+
+``aggregate="dataset"`` adds up the pixels of all images first. ``aggregate="image"`` takes every figure image by image:
+mIoU is then the mean over all pairs of an image and a class that is defined in it, which is what torchmetrics computes,
+and no mean of means.
+
+Boundary IoU is the IoU of the bands along the inside of each class's outline, pixels within ``dilation_ratio`` of the
+image's diagonal from another class or from the edge of the image; ignored ground truth bounds what lies beside it.
+Boundary F is the harmonic mean of precision and recall of outlines that may be ``boundary_tolerance`` apart, image by
+image, averaged over the images in which the ground truth or the prediction has the class, then over classes; pixels of
+ignored ground truth are taken out of both maps before outlines are drawn.
+
+Undefined (NaN, left out of means): all figures of a class without a pixel in either map, unless ``absent="zero"``; all
+figures of a class that is predicted but is nowhere in the ground truth under ``pred_only="skip"``, and its Acc always;
+Precision of what is never predicted; boundary IoU where no pixel that counts lies in a band; all means where no class
+is left.
+
+Reference: Everingham et al., *The Pascal Visual Object Classes Challenge*, IJCV 2010; Cheng et al., *Boundary IoU*,
+CVPR 2021; Perazzi et al., *A Benchmark Dataset … for Video Object Segmentation*, CVPR 2016 (boundary F). `PRESETS` has
+the rules of mmsegmentation, detectron2, cityscapesScripts and torchmetrics. Named deviations: pixels are counted
+exactly where mmsegmentation adds float32; ground truth of a label that is neither class nor ignored is refused where
+mmsegmentation counts the prediction there as false; ``label_map`` comes after ``reduce_zero_label`` as in
+mmsegmentation 1.x, where 0.x and Hugging Face's mean_iou apply it before; detectron2's BoundaryIoU, which erodes the
+map of labels, is another figure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbench.columns import Bool, Float, Int, Overlaps, image_of_rows
+from cvbench.errors import InputError, did_you_mean
+from cvbench.kernels import Index
+from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, State, image_weights
+from cvbench.metrics.boundary import boundary_f_counts, boundary_f_scores, region_bands
+from cvbench.metrics.cityscapes import LABELS
+from cvbench.metrics.overlaps import count_overlaps
+from cvbench.result import Input, Result, Signature
+
+VERSION = 1
+"""Raised with every change that can change a score; part of every signature."""
+
+ZERO_LABEL = 255
+"""What ``reduce_zero_label`` makes of label 0, and leaves alone."""
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "mmseg": {"ignore_index": 255, "absent": "skip", "pred_only": "zero", "aggregate": "dataset"},
+    "detectron2": {"ignore_index": 255, "absent": "skip", "pred_only": "skip", "aggregate": "dataset"},
+    "cityscapes": {
+        "class_ids": tuple(label.id for label in LABELS if label.evaluated),
+        "ignore_index": (-1, *(label.id for label in LABELS if not label.evaluated)),
+        "absent": "skip",
+        "pred_only": "zero",
+        "aggregate": "dataset",
+    },
+    "torchmetrics": {"ignore_index": None, "absent": "skip", "pred_only": "zero", "aggregate": "image"},
+}
+"""The rules of other evaluators. ``cityscapes`` is for maps of label ids; maps of train ids are counted alike by
+``mmseg`` with 19 classes.
+"""
+
+
+@dataclass(frozen=True)
+class SemanticParams:
+    """The rules of semantic figures; everything here can change a score, and everything here is in the signature.
+
+    Attributes
+    ----------
+    class_ids
+        The labels that are classes, in the order of the confusion matrix.
+    ignore_index
+        Labels whose pixels are not looked at; one, several or None. Where a class is among them, its pixels in the
+        ground truth are not looked at, and predictions of it remain false.
+    exclude
+        Classes whose figures are left out of the means.
+    reduce_zero_label
+        In the ground truth, 0 becomes 255 and 1 to 254 become one less, as data sets with 0 for "other" need it.
+    label_map
+        Pairs of an old and a new label, or a mapping: applied to the ground truth, after `reduce_zero_label`, each
+        label at most once.
+    pred_only
+        A class that is predicted and nowhere in the ground truth has IoU 0 (``zero``) or is left out (``skip``).
+    absent
+        A class in neither map is left out (``skip``) or has all figures 0 (``zero``).
+    aggregate
+        Whether pixels are added up over the ``dataset`` or figures are taken by ``image``.
+    boundary
+        Also measure boundary IoU and boundary F.
+    dilation_ratio
+        Width of the boundary band as a fraction of the image diagonal.
+    boundary_tolerance
+        How far outlines may be apart for boundary F, as a fraction of the image diagonal rounded up to pixels; 1 or
+        more are pixels.
+    """
+
+    class_ids: tuple[int, ...]
+    ignore_index: tuple[int, ...] = ()
+    exclude: tuple[int, ...] = ()
+    reduce_zero_label: bool = False
+    label_map: tuple[tuple[int, int], ...] = ()
+    pred_only: Literal["zero", "skip"] = "zero"
+    absent: Literal["skip", "zero"] = "skip"
+    aggregate: Literal["dataset", "image"] = "dataset"
+    boundary: bool = False
+    dilation_ratio: float = 0.02
+    boundary_tolerance: float = 0.008
+
+    @classmethod
+    def of(cls, preset: str | None = None, num_classes: int | None = None, **changes: Any) -> SemanticParams:
+        """The rules of a preset, or of none, with `changes`.
+
+        Parameters
+        ----------
+        preset : {"mmseg", "detectron2", "cityscapes", "torchmetrics"} or None
+        num_classes
+            Stands for ``class_ids`` of 0, 1, … num_classes − 1.
+        **changes
+            Any attribute. ``ignore_index`` and ``exclude`` may be single labels, ``label_map`` may be a mapping.
+
+        Raises
+        ------
+        InputError
+            A preset or rule is unknown, a value impossible, or there is not one statement of the classes.
+
+        Examples
+        --------
+        >>> SemanticParams.of("mmseg", 3).ignore_index
+        (255,)
+        """
+        known = [field.name for field in fields(cls)]
+        for name in changes:
+            if name not in known:
+                raise InputError(f"there is no rule {name!r}{did_you_mean(name, known)}")
+        if preset is not None and preset not in PRESETS:
+            raise InputError(f"there is no preset {preset!r}{did_you_mean(preset, PRESETS)}")
+        rules = PRESETS[preset] if preset is not None else {}
+        given = [name for name in ("class_ids",) if name in changes] + ["num_classes"] * (num_classes is not None)
+        if "class_ids" in rules and given:
+            raise InputError(
+                f"preset {preset!r} has classes of its own, so {given[0]} cannot be given; "
+                "for maps of train ids take preset 'mmseg' with 19 classes, which counts alike"
+            )
+        if len(given) + ("class_ids" in rules) != 1:
+            raise InputError("expected the classes once, as num_classes or as class_ids")
+        if num_classes is not None:
+            number = _labels(num_classes, "num_classes")
+            if len(number) != 1 or number[0] < 1:
+                raise InputError(f"num_classes {num_classes!r}: expected an integer of 1 or more")
+            changes["class_ids"] = tuple(range(number[0]))
+        return cls(**(rules | changes))
+
+    def __post_init__(self) -> None:
+        for name in ("class_ids", "ignore_index", "exclude"):
+            object.__setattr__(self, name, _labels(getattr(self, name), name))
+        given: Any = self.label_map
+        pairs = list(given.items()) if isinstance(given, Mapping) else list(given or ())
+        if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
