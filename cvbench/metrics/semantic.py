@@ -180,3 +180,74 @@ class SemanticParams:
         given: Any = self.label_map
         pairs = list(given.items()) if isinstance(given, Mapping) else list(given or ())
         if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in pairs):
+            raise InputError(f"label_map {given!r}: expected pairs of an old and a new label")
+        object.__setattr__(self, "label_map", tuple((*map(int, _labels(pair, "label_map")),) for pair in pairs))
+        self._check_choices()
+        self._check_labels()
+
+    def _check_choices(self) -> None:
+        for name, choices in (
+            ("pred_only", ("zero", "skip")),
+            ("absent", ("skip", "zero")),
+            ("aggregate", ("dataset", "image")),
+        ):
+            if getattr(self, name) not in choices:
+                raise InputError(f"{name} {getattr(self, name)!r} is unknown; expected one of {', '.join(choices)}")
+        for name in ("dilation_ratio", "boundary_tolerance"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name}: {getattr(self, name)} is not above 0")
+
+    def _check_labels(self) -> None:
+        if not self.class_ids:
+            raise InputError("class_ids is empty; expected at least one label")
+        for name, values in (("class_ids", self.class_ids), ("label_map", [old for old, _ in self.label_map])):
+            if len(set(values)) < len(values):
+                raise InputError(f"{name} names a label twice; expected each at most once")
+        strange = sorted(set(self.exclude) - set(self.class_ids))
+        if strange:
+            raise InputError(f"exclude names {strange[0]}, which is no class; expected some of {_some(self.class_ids)}")
+        if self.reduce_zero_label and ZERO_LABEL not in self.ignore_index:
+            raise InputError("reduce_zero_label turns label 0 into 255, which is not ignored; set ignore_index=255")
+        if self.reduce_zero_label and max(self.class_ids) >= ZERO_LABEL:
+            raise InputError("reduce_zero_label is for labels of 8 bits; expected classes below 255")
+
+    def gt_classes(self, labels: Int) -> Int:
+        """The class of each label of the ground truth: its index, K where it is ignored, −1 where it is neither."""
+        if self.reduce_zero_label:
+            shifted = np.where((labels > 0) & (labels < ZERO_LABEL), labels - 1, labels)
+            labels = np.where(labels == 0, ZERO_LABEL, shifted)
+        old, new = np.array(self.label_map, np.int64).reshape(-1, 2).T
+        place = _places(labels, old)
+        labels = np.where(place >= 0, np.append(new, 0)[place], labels)
+        return np.where(np.isin(labels, self.ignore_index), len(self.class_ids), _places(labels, self.class_ids))
+
+    def pred_classes(self, labels: Int) -> Int:
+        """The class of each predicted label: its index, K where it is an ignored label, −1 where it is neither."""
+        place = _places(labels, self.class_ids)
+        return np.where((place < 0) & np.isin(labels, self.ignore_index), len(self.class_ids), place)
+
+
+def _labels(value: Any, name: str) -> tuple[int, ...]:
+    """Labels given one by one, as one or as None."""
+    array = np.asarray(() if value is None else value)
+    if array.size and (array.dtype.kind not in "iu" or array.ndim > 1):
+        raise InputError(f"{name} {value!r}: expected labels, which are integers")
+    return tuple(array.reshape(-1).tolist())
+
+
+def _places(values: Int, among: Any) -> Int:
+    """Where each value stands in `among`, a sequence of distinct integers; −1 where it does not."""
+    among = np.asarray(among, np.int64)
+    if not len(among):
+        return np.full(values.shape, -1, np.int64)
+    order = np.argsort(among)
+    nearest = order[np.minimum(np.searchsorted(among[order], values), len(among) - 1)]
+    return np.where(among[nearest] == values, nearest, -1)
+
+
+def _some(labels: Iterable[int]) -> str:
+    """Labels for a message: a range, or the first few."""
+    values = list(labels)
+    if len(values) > 2 and values == list(range(values[0], values[-1] + 1)):
+        return f"{values[0]} to {values[-1]}"
+    return ", ".join(map(str, values[:8])) + (", …" if len(values) > 8 else "")
