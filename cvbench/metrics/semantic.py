@@ -251,3 +251,93 @@ def _some(labels: Iterable[int]) -> str:
     if len(values) > 2 and values == list(range(values[0], values[-1] + 1)):
         return f"{values[0]} to {values[-1]}"
     return ", ".join(map(str, values[:8])) + (", …" if len(values) > 8 else "")
+
+
+def compare(gt: Any, pred: Any, params: SemanticParams, *, where: str = "pred") -> tuple[Overlaps, Int | None]:
+    """What `count` needs to know of one image.
+
+    Parameters
+    ----------
+    gt, pred : array of integers
+        Label maps of equal shape, of any integer type; (H, W) where boundaries are measured.
+    params
+        The rules. Labels are mapped to classes, pixel by pixel, only where ``params.boundary`` asks for outlines.
+    where
+        What messages call `pred`.
+
+    Returns
+    -------
+    overlaps
+        Of one image, in the maps' own labels; its bands are those of the classes' regions.
+    boundary_f : (K, 4) int64 or None
+        As `cvbench.metrics.boundary.boundary_f_counts` counts.
+
+    Raises
+    ------
+    InputError
+        The maps differ in shape or hold no integers.
+    """
+    if not params.boundary:
+        return count_overlaps(gt, pred, where=where), None
+    if np.ndim(gt) != 2 or np.shape(gt) != np.shape(pred):
+        found = f"{np.shape(gt)} and {np.shape(pred)}"
+        raise InputError(f"maps have shapes {found}; boundaries need two maps of one shape (H, W)", where=where)
+    classes = [_class_map(gt, params.gt_classes, len(params.class_ids))]
+    classes.append(_class_map(pred, params.pred_classes, len(params.class_ids)))
+    bands = tuple(region_bands(regions, params.dilation_ratio) for regions in classes)
+    overlaps = count_overlaps(gt, pred, bands=(bands[0], bands[1]), where=where)
+    numbers, valid = np.arange(len(params.class_ids)), classes[0] < len(params.class_ids)
+    return overlaps, boundary_f_counts(classes[0], classes[1], numbers, params.boundary_tolerance, valid)
+
+
+def _class_map(labels: NDArray[Any], classify: Callable[[Int], Int], none: int) -> Index:
+    """(H, W) the class of each pixel; `none` where it is ignored or no class."""
+    if labels.dtype.kind not in "iub":
+        raise InputError(f"a map holds {labels.dtype}; expected integers, take the argmax of logits first")
+    low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    if high - low < MANY_LABELS:  # looked up in a table: a twentieth of the time that sorting takes
+        values, place = np.arange(low, high + 1), labels.astype(np.int64) - low
+    else:
+        values, place = np.unique(labels.astype(np.int64), return_inverse=True)
+    classes = classify(values)
+    return np.where(classes < 0, none, classes).astype(np.int32)[place.reshape(labels.shape)]
+
+
+MANY_LABELS = 1 << 16
+"""Beyond this range of labels, a table of all of them is too large."""
+
+
+def label_problems(overlaps: Overlaps, params: SemanticParams) -> tuple[list[str], list[str]]:
+    """What is wrong with the labels of the ground truth, and with those of the predictions, in sentences.
+
+    Predictions on ignored ground truth may be anything.
+
+    Parameters
+    ----------
+    overlaps
+    params
+
+    Returns
+    -------
+    gt, pred : list of str
+        One sentence for each label that is neither a class nor ignored, with its pixels. Empty where all is well.
+
+    Examples
+    --------
+    >>> overlaps = count_overlaps(np.array([[0, 1, 7]]), np.array([[0, 1, 1]]))
+    >>> label_problems(overlaps, SemanticParams.of(num_classes=2))[0][0]
+    'has label 7 in 1 pixels; expected a class (0, 1) or an ignored label (none)'
+    """
+    gt, pred = params.gt_classes(overlaps.gt), params.pred_classes(overlaps.pred)
+    counted = gt != len(params.class_ids)
+    return _strange(overlaps.gt, gt < 0, overlaps, params), _strange(
+        overlaps.pred, counted & (pred < 0), overlaps, params
+    )
+
+
+def _strange(labels: Int, chosen: Bool, overlaps: Overlaps, params: SemanticParams) -> list[str]:
+    values, place = np.unique(labels[chosen], return_inverse=True)
+    pixels = np.zeros(len(values), np.int64)
+    np.add.at(pixels, place, overlaps.pixels[chosen])
+    expected = f"a class ({_some(params.class_ids)}) or an ignored label ({_some(params.ignore_index) or 'none'})"
+    return [f"has label {value} in {n:,} pixels; expected {expected}" for value, n in zip(values, pixels, strict=True)]
