@@ -341,3 +341,108 @@ def _strange(labels: Int, chosen: Bool, overlaps: Overlaps, params: SemanticPara
     np.add.at(pixels, place, overlaps.pixels[chosen])
     expected = f"a class ({_some(params.class_ids)}) or an ignored label ({_some(params.ignore_index) or 'none'})"
     return [f"has label {value} in {n:,} pixels; expected {expected}" for value, n in zip(values, pixels, strict=True)]
+
+
+@dataclass(frozen=True)
+class SemanticState(State):
+    """Which classes meet in which image.
+
+    Attributes
+    ----------
+    image, gt, pred : (N,) int32
+        Index of the image and of the two classes. `pred` is K where an ignored label is predicted; pixels of ignored
+        ground truth have no rows.
+    pixels : (N,) int64
+    bands : (N, 3) int64
+        As `cvbench.columns.Overlaps` has them; no rows where boundaries are not measured.
+    outline_image, outline_class : (M,) int32
+        One row per image and class that either map has; none where boundaries are not measured.
+    outline : (M, 4) int64
+        Outline pixels: matched predicted ones, predicted ones, matched ones of the ground truth, those of the ground
+        truth.
+    counts
+        Images, pixels, how many of them are ignored, and how many are predicted as an ignored label.
+    params
+        The rules.
+    """
+
+    image: Index = field(metadata=IMAGE_ROWS)
+    gt: Index = field(metadata=ROWS)
+    pred: Index = field(metadata=ROWS)
+    pixels: Int = field(metadata=ROWS)
+    bands: Int = field(metadata=ROWS)
+    outline_image: Index = field(metadata=IMAGE_ROWS)
+    outline_class: Index = field(metadata=ROWS)
+    outline: Int = field(metadata=ROWS)
+    counts: dict[str, int] = field(metadata=COUNTS)
+    params: SemanticParams = field(metadata=CONSTANT)
+
+
+def count(
+    overlaps: Overlaps, image_ids: NDArray[Any], params: SemanticParams, boundary_f: Int | None = None
+) -> SemanticState:
+    """Count pixels by class.
+
+    Parameters
+    ----------
+    overlaps
+        Of I pairs of label maps, see `compare`.
+    image_ids : (I,) int64 or str
+    params
+        The rules.
+    boundary_f : (I, K, 4) int64
+        Needed where boundaries are measured, as the bands of `overlaps` are.
+
+    Raises
+    ------
+    InputError
+        A label is neither a class nor ignored, see `label_problems`; boundaries are asked for and not there.
+    """
+    for side, problems in zip(("gt", "pred"), label_problems(overlaps, params), strict=True):
+        if problems:
+            raise InputError(problems[0], where=side)
+    n_classes, image = len(params.class_ids), image_of_rows(overlaps.offsets)
+    gt, pred = params.gt_classes(overlaps.gt), params.pred_classes(overlaps.pred)
+    rows = np.flatnonzero(gt < n_classes)
+    bands, seen, outline = np.zeros((0, 3), np.int64), np.zeros((len(image_ids), n_classes), np.bool_), boundary_f
+    if params.boundary:
+        if overlaps.bands is None or outline is None:
+            raise InputError("boundaries are to be measured, and the columns have no bands or outlines")
+        bands = overlaps.bands[rows]
+        seen[image[rows], gt[rows]] = True
+        predicted = rows[pred[rows] < n_classes]
+        seen[image[predicted], pred[predicted]] = True
+    outline_image, outline_class = np.nonzero(seen)
+    return SemanticState(
+        image_ids=image_ids,
+        digests=np.zeros(len(image_ids), np.int64),
+        image=image[rows].astype(np.int32),
+        gt=gt[rows].astype(np.int32),
+        pred=pred[rows].astype(np.int32),
+        pixels=overlaps.pixels[rows],
+        bands=bands,
+        outline_image=outline_image.astype(np.int32),
+        outline_class=outline_class.astype(np.int32),
+        outline=np.zeros((0, 4), np.int64) if outline is None else outline[seen],
+        counts={
+            "images": len(image_ids),
+            "pixels": int(overlaps.pixels.sum()),
+            "ignored_pixels": int(overlaps.pixels[gt == n_classes].sum()),
+            "predicted_as_ignored": int(overlaps.pixels[rows][pred[rows] == n_classes].sum()),
+        },
+        params=params,
+    )
+
+
+def confusion(state: SemanticState, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Int:
+    """(K, K + 1) pixels by class of the ground truth and predicted class; the last column is that of ignored labels.
+
+    Parameters
+    ----------
+    state
+    weights
+        How many times each image counts, see `cvbench.metrics.base.image_weights`.
+    """
+    matrix = np.zeros((len(state.params.class_ids), len(state.params.class_ids) + 1), np.int64)
+    np.add.at(matrix, (state.gt, state.pred), state.pixels * image_weights(state, weights)[state.image])
+    return matrix
