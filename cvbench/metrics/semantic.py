@@ -446,3 +446,162 @@ def confusion(state: SemanticState, weights: NDArray[Any] | Mapping[Any, int] | 
     matrix = np.zeros((len(state.params.class_ids), len(state.params.class_ids) + 1), np.int64)
     np.add.at(matrix, (state.gt, state.pred), state.pixels * image_weights(state, weights)[state.image])
     return matrix
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Figures of a state; `cvbench.result.Result` holds the same and where they come from."""
+
+    values: dict[str, float]
+    tables: dict[str, list[dict[str, Any]]]
+    arrays: dict[str, NDArray[Any]]
+
+
+def summarize(
+    state: SemanticState,
+    weights: NDArray[Any] | Mapping[Any, int] | None = None,
+    names: Mapping[int, str] | None = None,
+) -> Summary:
+    """The figures of the data set and of each class.
+
+    Parameters
+    ----------
+    state
+        From `count`, or a sum of such.
+    weights
+        Integer weights per image: the figures are those of a data set in which each image stands as often as its weight
+        says.
+    names
+        Class names by label.
+
+    Returns
+    -------
+    Summary
+        ``values`` hold mIoU, fwIoU, aAcc, mAcc, mDice, mPrecision and, where boundaries are measured, mBoundaryIoU and
+        mBoundaryF. ``arrays`` hold the ``confusion`` matrix, see `confusion`.
+
+    Examples
+    --------
+    >>> overlaps = count_overlaps(np.array([[0, 0, 1, 1]]), np.array([[0, 1, 1, 1]]))
+    >>> state = count(overlaps, np.array([1]), SemanticParams.of(num_classes=2))
+    >>> round(summarize(state).values["mIoU"], 6)
+    0.583333
+    """
+    weights, params = image_weights(state, weights), state.params
+    sums = _Sums.of(state, weights)
+    truth, found = sums.by(state.gt, state.pixels), sums.by(state.pred, state.pixels)
+    both = sums.by(state.gt, state.pixels, state.gt == state.pred)
+    figures = {
+        "IoU": _ratio(both, truth + found - both),
+        "Acc": _ratio(both, truth),
+        "Precision": _ratio(both, found),
+        "Dice": _ratio(2 * both, truth + found),
+    }
+    if params.boundary:
+        inside = sums.by(state.gt, state.bands[:, 2], state.gt == state.pred)
+        outside = sums.by(state.gt, state.bands[:, 0]) + sums.by(state.pred, state.bands[:, 1])
+        figures["BoundaryIoU"] = _ratio(inside, outside - inside)
+    for figure in figures.values():
+        _settle(figure, truth, found, params)
+    counted = ~np.isin(params.class_ids, params.exclude)
+    means = {f"m{name}": _mean(values[:, counted], sums.repeats) for name, values in figures.items()}
+    frequency = np.where(counted & ~np.isnan(figures["IoU"]), truth, 0)
+    weighted = np.nansum(figures["IoU"] * frequency, axis=1)
+    overall = _ratio(both.sum(axis=1), truth.sum(axis=1))
+    values = {
+        "mIoU": means.pop("mIoU"),
+        "fwIoU": _mean(_ratio(weighted, frequency.sum(axis=1))[:, None], sums.repeats),
+        "aAcc": _mean(overall[:, None], sums.repeats),
+        "mAcc": means["mAcc"],
+        "mDice": means["mDice"],
+        "mPrecision": means["mPrecision"],
+    }
+    columns = {name: [_mean(column[:, None], sums.repeats) for column in rows.T] for name, rows in figures.items()}
+    matrix = confusion(state, weights)
+    if params.boundary:
+        f = _boundary_f(state, weights)
+        _settle(f[None], matrix.sum(axis=1)[None], matrix[:, :-1].sum(axis=0)[None], params)
+        columns["BoundaryF"] = f.tolist()
+        values |= {"mBoundaryIoU": means["mBoundaryIoU"], "mBoundaryF": _mean(f[None, counted], np.ones(1, np.int64))}
+    rows = [
+        {
+            "id": label,
+            "name": (names or {}).get(label, str(label)),
+            **{name: column[k] for name, column in columns.items()},
+            "gt_pixels": int(matrix[k].sum()),
+            "pred_pixels": int(matrix[:, k].sum()),
+        }
+        for k, label in enumerate(params.class_ids)
+    ]
+    return Summary(values, {"per_category": rows}, {"confusion": matrix})
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """How rows are added up: over the data set, as often as their images weigh, or image by image.
+
+    Attributes
+    ----------
+    group : (N,) int64
+        The sum that each row belongs to.
+    times : (N,) int64
+        How often the row counts in it.
+    repeats : (n,) int64
+        How often each sum counts in a mean.
+    classes
+        Number of classes.
+    """
+
+    group: Int
+    times: Int
+    repeats: Int
+    classes: int
+
+    @classmethod
+    def of(cls, state: SemanticState, weights: Int) -> _Sums:
+        classes = len(state.params.class_ids)
+        if state.params.aggregate == "image":
+            return cls(state.image.astype(np.int64), np.ones(len(state.image), np.int64), weights, classes)
+        return cls(np.zeros(len(state.image), np.int64), weights[state.image], np.ones(1, np.int64), classes)
+
+    def by(self, classes: Index, amounts: Int, chosen: Bool | None = None) -> Int:
+        """(n, K) the amounts of all rows, or of the chosen ones, by class."""
+        sums = np.zeros((len(self.repeats), self.classes), np.int64)
+        rows = np.flatnonzero(classes < self.classes if chosen is None else chosen)
+        np.add.at(sums, (self.group[rows], classes[rows]), amounts[rows] * self.times[rows])
+        return sums
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> Float:
+    """The quotient, NaN where the divisor is 0."""
+    quotient = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=quotient, where=whole != 0)
+    return quotient
+
+
+def _settle(figure: Float, truth: Int, found: Int, params: SemanticParams) -> None:
+    """Apply the rules on classes that are absent, or only predicted; all arguments are (n, K)."""
+    if params.absent == "zero":
+        figure[truth + found == 0] = 0
+    if params.pred_only == "skip":
+        figure[(truth == 0) & (found > 0)] = np.nan
+
+
+def _mean(values: Float, repeats: Int) -> float:
+    """Mean of what is defined in (n, k), where row *i* stands ``repeats[i]`` times; NaN of nothing.
+
+    The sum is exact before it is rounded, so that the order of images cannot matter.
+    """
+    every = np.repeat(values, repeats, axis=0)
+    defined = every[~np.isnan(every)].tolist()
+    return math.fsum(defined) / len(defined) if defined else math.nan
+
+
+def _boundary_f(state: SemanticState, weights: Int) -> Float:
+    """(K,) boundary F, averaged over the images that have the class in either map.
+
+    As DAVIS has it: an outline without a counterpart in the other map gives 0, two missing ones give 1.
+    """
+    f = boundary_f_scores(state.outline)
+    of_class = (np.flatnonzero(state.outline_class == k) for k in range(len(state.params.class_ids)))
+    return np.array([_mean(f[rows, None], weights[state.outline_image[rows]]) for rows in of_class])
