@@ -605,3 +605,87 @@ def _boundary_f(state: SemanticState, weights: Int) -> Float:
     f = boundary_f_scores(state.outline)
     of_class = (np.flatnonzero(state.outline_class == k) for k in range(len(state.params.class_ids)))
     return np.array([_mean(f[rows, None], weights[state.outline_image[rows]]) for rows in of_class])
+
+
+def result_of(
+    state: SemanticState,
+    names: Mapping[int, str] | None = None,
+    conventions: Iterable[tuple[str, str]] = (),
+    *,
+    weights: NDArray[Any] | Mapping[Any, int] | None = None,
+    counts: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
+    inputs: dict[str, Input] | None = None,
+) -> Result:
+    """Score a state and say under which rules.
+
+    Parameters
+    ----------
+    state, names, weights
+        See `summarize`.
+    conventions
+        Further pairs for the signature: what the reader of the input decided.
+    counts, notes, inputs
+        Further counts, notes, and what the input was.
+    """
+    params = state.params
+    summary = summarize(state, weights, names)
+    task = f"semantic.miou@{VERSION}"
+    rows = summary.tables["per_category"]
+    said = [*notes, *_remarks(rows, params)]
+    if state.counts["predicted_as_ignored"]:
+        said.append(
+            f"{state.counts['predicted_as_ignored']:,} pixels of a class are predicted as an ignored label: they are "
+            "misses, and nobody's false positives"
+        )
+    return Result(
+        task=task,
+        values=summary.values,
+        signature=Signature(task, (*_conventions(params), *conventions)),
+        tables=summary.tables,
+        counts=state.counts | dict(counts or {}),
+        notes=said,
+        inputs=inputs or {},
+        arrays=summary.arrays,
+    )
+
+
+def _remarks(rows: list[dict[str, Any]], params: SemanticParams) -> list[str]:
+    """What the rules on absent classes did to the means."""
+    absent = [row["name"] for row in rows if row["gt_pixels"] + row["pred_pixels"] == 0]
+    pred_only = [row["name"] for row in rows if row["gt_pixels"] == 0 and row["pred_pixels"] > 0]
+    said = []
+    for names, fact, rule, outcome in (
+        (absent, "in neither map", "absent", params.absent),
+        (pred_only, "predicted and nowhere in the ground truth", "pred_only", params.pred_only),
+    ):
+        if names:
+            listed = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+            effect = "left out of the means" if outcome == "skip" else "counted with IoU 0"
+            said.append(f"{len(names)} of {len(rows)} classes are {fact}, {effect} ({rule}={outcome}): {listed}")
+    return said
+
+
+def _conventions(params: SemanticParams) -> list[tuple[str, str]]:
+    """The rules as pairs for a signature; those of boundaries only where they are measured."""
+    pairs = [
+        ("classes", _list(params.class_ids)),
+        ("ignore", _list(params.ignore_index)),
+        ("exclude", _list(params.exclude)),
+        ("reduce_zero_label", "yes" if params.reduce_zero_label else "no"),
+        ("label_map", ",".join(f"{old}>{new}" for old, new in params.label_map) or "none"),
+        ("pred_only", params.pred_only),
+        ("absent", params.absent),
+        ("aggregate", params.aggregate),
+    ]
+    if params.boundary:
+        pairs.append(("dilation_ratio", repr(params.dilation_ratio)))
+        pairs.append(("boundary_tolerance", repr(params.boundary_tolerance)))
+    return pairs
+
+
+def _list(labels: tuple[int, ...]) -> str:
+    """Labels as ``first-last`` where they count up, else one by one."""
+    if len(labels) > 2 and labels == tuple(range(labels[0], labels[-1] + 1)):
+        return f"{labels[0]}-{labels[-1]}"
+    return ",".join(map(str, labels)) or "none"
