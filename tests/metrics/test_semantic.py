@@ -1,0 +1,132 @@
+"""Semantic figures: rules on labels, what the means leave out, what is undefined."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cvbench import InputError, MismatchError
+from cvbench.metrics.base import merge
+from cvbench.metrics.mean_iou import MeanIoU, mean_iou
+from cvbench.metrics.overlaps import count_overlaps
+from cvbench.metrics.semantic import PRESETS, SemanticParams, compare, confusion, count, label_problems, summarize
+
+
+def rows(gt: Any, pred: Any, **rules: Any) -> dict[str, list[float]]:
+    table = mean_iou(gt, pred, **rules).per_category
+    return {name: [row[name] for row in table] for name in ("IoU", "Acc", "Precision", "Dice")}
+
+
+def test_figures_by_hand() -> None:
+    # of class 0: 2 of 3 found, 1 false; of class 1: 3 of 4 found, 1 false
+    values = mean_iou([[0, 0, 0, 1, 1, 1, 1]], [[0, 0, 1, 1, 1, 1, 0]], 2).values
+    assert values == {
+        "mIoU": pytest.approx((2 / 4 + 3 / 5) / 2),
+        "fwIoU": pytest.approx((3 * 2 / 4 + 4 * 3 / 5) / 7),
+        "aAcc": 5 / 7,
+        "mAcc": pytest.approx((2 / 3 + 3 / 4) / 2),
+        "mDice": pytest.approx((4 / 6 + 6 / 8) / 2),
+        "mPrecision": pytest.approx((2 / 3 + 3 / 4) / 2),
+    }
+    assert list(values) == ["mIoU", "fwIoU", "aAcc", "mAcc", "mDice", "mPrecision"]
+
+
+def test_the_example_of_hugging_face() -> None:
+    gt = [[[0, 3], [5, 4], [6, 255]], [[1, 7], [9, 2], [3, 6]], [[1, 2, 2], [8, 2, 1], [3, 255, 1]]]
+    pred = [[[1, 2], [3, 4], [5, 255]], [[2, 7], [9, 2], [3, 6]], [[2, 2, 3], [8, 2, 4], [3, 255, 2]]]
+    result = mean_iou([np.array(m) for m in gt], [np.array(m) for m in pred], 10, preset="mmseg")
+    assert result.values["mIoU"] == pytest.approx(0.47750000000000004, abs=1e-15)
+    assert result.values["mAcc"] == pytest.approx(0.5916666666666666, abs=1e-15)
+    assert result.values["aAcc"] == 0.5263157894736842
+    assert [row["IoU"] for row in result.per_category] == [0, 0, 0.375, 0.4, 0.5, 0, 0.5, 1, 1, 1]
+    recorded = [0, 0, 0.75, 0.66666667, 1, 0, 0.5, 1, 1, 1]
+    np.testing.assert_allclose([row["Acc"] for row in result.per_category], recorded, atol=5e-9)  # printed digits
+
+
+def test_a_mean_over_images_is_not_that_of_the_data_set() -> None:
+    gt, pred = np.zeros((2, 1, 4), int), np.array([[[0, 0, 0, 0]], [[0, 0, 0, 1]]])
+    # torchmetrics' MeanIoU(2, input_format="index") gives 0.5833333
+    assert mean_iou(gt, pred, 2, preset="torchmetrics").values["mIoU"] == pytest.approx((1 + 3 / 4 + 0) / 3)
+    assert mean_iou(gt, pred, 2).values["mIoU"] == 0.4375
+
+
+def test_every_figure_can_be_taken_by_image() -> None:
+    gt, pred = np.array([[[0, 0, 1, 1]], [[0, 0, 0, 0]]]), np.array([[[0, 1, 1, 1]], [[0, 0, 0, 1]]])
+    result = mean_iou(gt, pred, 2, aggregate="image")
+    assert result.values == {
+        "mIoU": pytest.approx((1 / 2 + 2 / 3 + 3 / 4 + 0) / 4),
+        "fwIoU": pytest.approx(((1 / 2 + 2 / 3) / 2 + 3 / 4) / 2),
+        "aAcc": pytest.approx(3 / 4),
+        "mAcc": pytest.approx((1 / 2 + 1 + 3 / 4) / 3),
+        "mDice": pytest.approx((2 / 3 + 4 / 5 + 6 / 7 + 0) / 4),
+        "mPrecision": pytest.approx((1 + 2 / 3 + 1 + 0) / 4),
+    }
+    assert [row["IoU"] for row in result.per_category] == pytest.approx([(1 / 2 + 3 / 4) / 2, (2 / 3 + 0) / 2])
+
+
+def test_ignoring_pixels_and_excluding_a_class_are_two_things() -> None:
+    gt, pred = [[0, 0, 0, 1, 1]], [[0, 1, 1, 1, 0]]
+    assert rows(gt, pred, classes=2)["IoU"] == [1 / 4, 1 / 4]
+    # the false positives of class 1 lie on class 0, which is not looked at: its IoU is its recall
+    assert rows(gt, pred, classes=2, ignore_index=0)["IoU"] == [0, 1 / 2]
+    excluded = mean_iou(gt, pred, 2, exclude=(0,))
+    assert excluded.values["mIoU"] == excluded.values["fwIoU"] == 1 / 4
+    assert excluded.values["mAcc"] == 1 / 2
+    assert excluded.values["aAcc"] == 2 / 5
+    assert [row["IoU"] for row in excluded.per_category] == [1 / 4, 1 / 4]
+
+
+@pytest.mark.parametrize(
+    ("rules", "absent", "pred_only", "mean"),
+    [
+        ({}, [math.nan] * 4, [0, math.nan, 0, 0], 0.25),
+        ({"absent": "zero"}, [0] * 4, [0, math.nan, 0, 0], 0.5 / 3),
+        ({"pred_only": "skip"}, [math.nan] * 4, [math.nan] * 4, 0.5),
+        ({"absent": "zero", "pred_only": "skip"}, [0] * 4, [math.nan] * 4, 0.25),
+    ],
+)
+def test_classes_that_are_absent_or_only_predicted(
+    rules: dict[str, str], absent: list[float], pred_only: list[float], mean: float
+) -> None:
+    table = rows([[0, 0]], [[0, 2]], classes=3, **rules)
+    np.testing.assert_equal([column[1] for column in table.values()], absent)
+    np.testing.assert_equal([column[2] for column in table.values()], pred_only)
+    result = mean_iou([[0, 0]], [[0, 2]], 3, **rules)
+    assert result.values["mIoU"] == pytest.approx(mean)
+    effects = {"skip": "left out of the means", "zero": "counted with IoU 0"}
+    given = {"absent": "skip", "pred_only": "zero"} | rules
+    facts = {"absent": "in neither map", "pred_only": "predicted and nowhere in the ground truth"}
+    assert result.notes == [
+        f"1 of 3 classes are {facts[rule]}, {effects[given[rule]]} ({rule}={given[rule]}): {label}"
+        for rule, label in (("absent", 1), ("pred_only", 2))
+    ]
+
+
+def test_a_class_that_is_never_predicted_has_no_precision() -> None:
+    assert rows([[0, 1]], [[0, 0]], classes=2)["Precision"] == [1 / 2, pytest.approx(math.nan, nan_ok=True)]
+
+
+def test_nothing_at_all_is_undefined() -> None:
+    result = MeanIoU(3, boundary=True).compute()
+    assert len(result.values) == 8
+    assert all(math.isnan(value) for value in result.values.values())
+    ignored = mean_iou([[9, 9]], [[0, 1]], 2, ignore_index=9)
+    assert all(math.isnan(value) for value in ignored.values.values())
+    assert ignored.counts == {"images": 1, "pixels": 2, "ignored_pixels": 2, "predicted_as_ignored": 0}
+
+
+def test_predicting_an_ignored_label_is_a_miss() -> None:
+    result = mean_iou([[0, 0, 1, 255]], [[0, 255, 1, 255]], 2, ignore_index=255)
+    assert [row["IoU"] for row in result.per_category] == [1 / 2, 1]
+    assert result.arrays["confusion"].tolist() == [[1, 0, 1], [0, 1, 0]]
+    assert result.counts["predicted_as_ignored"] == 1
+    assert "misses, and nobody's false positives" in result.notes[0]
+
+
+def test_the_order_of_changes_to_labels() -> None:
+    params = SemanticParams.of("mmseg", 4, reduce_zero_label=True, label_map={0: 3, 3: 1})
+    labels = np.array([0, 1, 2, 3, 4, 255, 254, 256])
+    # 0 is ignored, the others move down, then 0 becomes 3 and, at the same time, 3 becomes 1; 253 and 256 are unknown
