@@ -6,8 +6,9 @@ Conventions
   2 and 4 bits over 0..255, which is undone. RGB of 8 bits is ids coded as colours, for the caller to interpret.
 - What cannot be labels or ids is refused: alpha, RGB of 16 bits (Pillow drops half of it), animations, JPEG and any
   other format.
-- Damage is found by the checksums of the PNG's chunks, before Pillow sees the file. Pillow ignores those of the pixels
-  and lets one flipped bit in 35 pass; with ``LOAD_TRUNCATED_IMAGES``, usual in training code, half a file.
+- Damage is found by the checksums of the PNG's chunks, before Pillow sees the file. Pillow ignores those of the pixels:
+  of 1,600 maps with one flipped bit it read 383, 375 of them wrong. With ``LOAD_TRUNCATED_IMAGES``, usual in training
+  code, it also reads half a file.
 - Any number of threads may read at once: nothing is shared, and Pillow decodes without the interpreter lock.
 """
 
