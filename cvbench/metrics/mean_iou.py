@@ -95,7 +95,8 @@ class SemanticMaps(LabelMaps[SemanticState]):
             classes = None
         elif preset == "cityscapes":
             self.names = {label.id: label.name for label in cityscapes.LABELS if label.evaluated}
-        self.params = SemanticParams.of(preset, classes, **changes)
+        number = {} if classes is None else {"num_classes": classes}
+        self.params = SemanticParams.of(preset, **number, **changes)
         self.threads = threads
         super().__init__()
 
@@ -126,7 +127,7 @@ class ConfusionMatrix(SemanticMaps):
     threads
         Threads to use for the images of a batch; None for all processors.
     **rules
-        Other fields of `cvbench.metrics.semantic.SemanticParams`.
+        Anything else that `cvbench.metrics.semantic.SemanticParams.of` takes.
 
     Examples
     --------
@@ -167,7 +168,7 @@ class MeanIoU(SemanticMaps):
     threads
         Threads to use for the images of a batch; None for all processors.
     **rules
-        Changes to the rules: any other field of `cvbench.metrics.semantic.SemanticParams`.
+        Changes to the rules: anything else that `cvbench.metrics.semantic.SemanticParams.of` takes.
 
     Examples
     --------
@@ -270,7 +271,7 @@ def confusion_matrix(gt: Any, pred: Any, classes: Classes, ignore_index: int | t
     Returns
     -------
     (K, K) int64
-        Rows by ground truth, columns by prediction.
+        Rows by ground truth, columns by prediction; see `ConfusionMatrix.compute`.
 
     Examples
     --------

@@ -69,6 +69,10 @@ def test_names_of_classes() -> None:
         assert [row["name"] for row in mean_iou(GT, PRED, classes, ignore_index=255).per_category] == ["a", "b", "c"]
     assert [row["name"] for row in mean_iou(GT, PRED, 3, ignore_index=255).per_category] == ["0", "1", "2"]
     assert [row["name"] for row in MeanIoU(preset="cityscapes").compute().per_category][:2] == ["road", "sidewalk"]
+    for rules in ({"num_classes": 3}, {"class_ids": (0, 1, 2)}):
+        assert MeanIoU(ignore_index=255, **rules).params == MeanIoU(3, ignore_index=255).params
+    with pytest.raises(InputError, match="expected the classes once"):
+        MeanIoU(["a", "b"], num_classes=2)
     with pytest.raises(InputError, match="classes 'abc': expected their number, a list of names, or names by label"):
         MeanIoU("abc")
 
