@@ -27,7 +27,8 @@ Boundary IoU is the IoU of the bands along the inside of each class's outline, p
 image's diagonal from another class or from the edge of the image; ignored ground truth bounds what lies beside it.
 Boundary F is the harmonic mean of precision and recall of outlines that may be ``boundary_tolerance`` apart, image by
 image, averaged over the images in which the ground truth or the prediction has the class, then over classes; pixels of
-ignored ground truth are taken out of both maps before outlines are drawn.
+ignored ground truth are taken out of both maps before outlines are drawn. Whether a class is absent, or only predicted,
+is for boundary F always asked of the whole data set.
 
 Undefined (NaN, left out of means): all figures of a class without a pixel in either map, unless ``absent="zero"``; all
 figures of a class that is predicted but is nowhere in the ground truth under ``pred_only="skip"``, and its Acc always;
@@ -295,6 +296,8 @@ def _class_map(labels: NDArray[Any], classify: Callable[[Int], Int], none: int) 
     if labels.dtype.kind not in "iub":
         raise InputError(f"a map holds {labels.dtype}; expected integers, take the argmax of logits first")
     low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    if high > np.iinfo(np.int64).max:
+        raise InputError(f"a map holds {high}; expected values below 2**63")
     if high - low < MANY_LABELS:  # looked up in a table: a twentieth of the time that sorting takes
         values, place = np.arange(low, high + 1), labels.astype(np.int64) - low
     else:

@@ -160,6 +160,16 @@ def test_boundaries_need_bands_and_maps_of_two_axes() -> None:
             compare(np.array(gt), np.array(pred), params)
 
 
+def test_boundaries_refuse_what_is_no_map_of_labels() -> None:
+    params = SemanticParams.of(num_classes=2, boundary=True)
+    with pytest.raises(InputError, match="a map holds float64; expected integers, take the argmax"):
+        compare(np.zeros((2, 2)), np.zeros((2, 2), int), params)
+    with pytest.raises(InputError, match=r"a map holds 9223372036854775808; expected values below 2\*\*63"):
+        compare(np.full((2, 2), 1 << 63, np.uint64), np.zeros((2, 2), int), params)
+    nothing = np.zeros((0, 3), int)
+    assert len(compare(nothing, nothing, params)[0]) == 0
+
+
 def test_boundaries_are_those_of_classes_not_of_labels() -> None:
     gt = np.zeros((20, 20), np.uint8)
     gt[:, 5:] = 1
