@@ -1,0 +1,84 @@
+"""Panoptic quality: every pixel belongs to one segment, and a segment is right when it overlaps one of its class.
+
+A predicted and a true segment of one category match when their IoU is above 0.5; then no other pair of the two can, so
+nothing is assigned and nothing depends on an order. ``PQ = SQ · RQ``: how well matched segments fit (the mean IoU of
+the matches) times how many there are (``tp / (tp + fp / 2 + fn / 2)``).
+
+Conventions
+-----------
+An id map holds for each pixel the id of its segment; 0 is void, where nobody knows what is there. Figures are
+fractions, and means over those categories that occur: a category without a match, a false positive or a false negative
+is left out.
+
+- IoU is intersection over union, where the union leaves out the part of the prediction that lies on void.
+- The area of a ground truth is what the file states (``area="json"``) or its pixels in the map (``area="png"``).
+- A ground truth without a match is a false negative unless it is a crowd.
+- A prediction without a match is a false positive unless more than half of it lies on void or on a crowd of its
+  category. Of several crowds of one category in an image only the last one listed excuses predictions.
+- An id of the ground truth's map that no segment lists is neither a segment nor void.
+- ``boundary``: the IoU of a pair is the smaller one of that of the segments and that of their boundary bands.
+
+Two figures called PQ† are in use. Both are means over categories that take PQ for things and drop the threshold for
+stuff, where all segments of a category in an image are one region, and void and crowds of the category do not count:
+
+- ``PQ_dagger_porzi``: the mean over the images whose ground truth has the category of the region's IoU.
+- ``PQ_dagger_kitti``: the pixels in which the regions meet in all images over the pixels of their unions.
+
+Both compare whole regions, with ``boundary``, too.
+
+Undefined: a figure of no categories is NaN, and so are PQ, SQ and RQ of a category that does not occur. SQ of a
+category that occurs without a match is 0. For PQ_dagger_porzi, stuff that no ground truth shows is undefined and left
+out; for PQ_dagger_kitti, stuff that is neither there nor predicted.
+
+Reference: Kirillov et al., *Panoptic Segmentation*, CVPR 2019, with panopticapi; Cheng et al., *Boundary IoU*, CVPR
+2021, with boundary-iou-api; Porzi et al., *Seamless Scene Segmentation*, CVPR 2019; Behley et al., *A Benchmark for
+LiDAR-based Panoptic Segmentation*, ICRA 2021, with semantic-kitti-api.
+
+Named deviations: where no category occurs, panopticapi divides by zero; where a stated area leaves a union of 0, it
+counts a match of infinite IoU, which is refused here; boundary-iou-api marks the inner pixels of segments with one more
+than the largest category id, and is wrong where a segment has that id; semantic-kitti-api counts absent categories as
+0, leaves out small segments, and for PQ ignores void on both sides.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from cvbench.errors import InputError
+
+VOID = 0
+"""The value of an id map where no segment is."""
+
+
+@dataclass(frozen=True)
+class PanopticParams:
+    """The rules of panoptic quality; everything here can change a score, and everything here is in the signature.
+
+    Attributes
+    ----------
+    area
+        Where the area of a ground truth comes from: ``json``, what its segment states, as panopticapi has it, or
+        ``png``, its pixels in the map. A stated area that is wrong makes a wrong IoU, even one above 1.
+    boundary
+        Ask of a match that the boundary bands overlap as well.
+    dilation_ratio
+        Width of the boundary band as a fraction of the image diagonal: 0.02 for COCO, 0.005 for Cityscapes.
+    """
+
+    area: Literal["json", "png"] = "json"
+    boundary: bool = False
+    dilation_ratio: float = 0.02
+
+    def __post_init__(self) -> None:
+        if self.area not in ("json", "png"):
+            raise InputError(f"area {self.area!r} is unknown; expected one of json, png")
+        if not isinstance(self.boundary, (bool, np.bool_)):
+            raise InputError(f"boundary is {self.boundary!r}; expected True or False")
+        if not 0 < self.dilation_ratio < math.inf:
+            raise InputError(f"dilation_ratio: {self.dilation_ratio} is not above 0 and finite")
+        object.__setattr__(self, "boundary", bool(self.boundary))
+        object.__setattr__(self, "dilation_ratio", float(self.dilation_ratio))
