@@ -43,12 +43,15 @@ than the largest category id, and is wrong where a segment has that id; semantic
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
-from cvbench.errors import InputError
+from cvbench.columns import Bool, Float, Int
+from cvbench.errors import InputError, MismatchError
+from cvbench.kernels import Index
+from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State
 
 VOID = 0
 """The value of an id map where no segment is."""
@@ -82,3 +85,71 @@ class PanopticParams:
             raise InputError(f"dilation_ratio: {self.dilation_ratio} is not above 0 and finite")
         object.__setattr__(self, "boundary", bool(self.boundary))
         object.__setattr__(self, "dilation_ratio", float(self.dilation_ratio))
+
+
+@dataclass(frozen=True)
+class PanopticState(State):
+    """What matching found: one row per image and category that occurs in it, and one per match.
+
+    Attributes
+    ----------
+    category_ids : (K,) int64, ascending
+    things : (K,) bool
+    image, category : (R,) int32
+        Index of the image and of the category.
+    tp, fp, fn : (R,) int64
+        Matches, false positives, false negatives.
+    gt_pixels, pred_pixels, shared_pixels : (R,) int64
+        Pixels of all segments of the category: of the ground truth, of the prediction, of both. Without crowds,
+        without the predicted pixels on void, and without those on a crowd of the category.
+    match_image, match_category : (M,) int32
+    match_iou : (M,) float64
+    counts
+        Images, segments, and what became of them.
+    params
+        The rules.
+    """
+
+    category_ids: Int = field(metadata=TABLE)
+    things: Bool = field(metadata=TABLE)
+    image: Index = field(metadata=IMAGE_ROWS)
+    category: Index = field(metadata=ROWS)
+    tp: Int = field(metadata=ROWS)
+    fp: Int = field(metadata=ROWS)
+    fn: Int = field(metadata=ROWS)
+    gt_pixels: Int = field(metadata=ROWS)
+    pred_pixels: Int = field(metadata=ROWS)
+    shared_pixels: Int = field(metadata=ROWS)
+    match_image: Index = field(metadata=IMAGE_ROWS)
+    match_category: Index = field(metadata=ROWS)
+    match_iou: Float = field(metadata=ROWS)
+    counts: dict[str, int] = field(metadata=COUNTS)
+    params: PanopticParams = field(metadata=CONSTANT)
+
+    def align(self, others: list[PanopticState]) -> list[PanopticState]:
+        """Let all states' categories be indices into the union of their category ids.
+
+        Raises
+        ------
+        MismatchError
+            If a category is thing in one state and stuff in another.
+        """
+        parts = [self, *others]
+        ids, things = (np.concatenate([getattr(part, name) for part in parts]) for name in ("category_ids", "things"))
+        union, first = np.unique(ids, return_index=True)
+        differing = ids[things != things[first][np.searchsorted(union, ids)]]
+        if len(differing):
+            raise MismatchError(f"category {differing[0]} is thing in one state and stuff in another")
+        aligned = []
+        for part in parts:
+            index = np.searchsorted(union, part.category_ids).astype(np.int32)
+            aligned.append(
+                replace(
+                    part,
+                    category_ids=union,
+                    things=things[first],
+                    category=index[part.category],
+                    match_category=index[part.match_category],
+                )
+            )
+        return aligned
