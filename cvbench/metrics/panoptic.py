@@ -153,3 +153,38 @@ class PanopticState(State):
                 )
             )
         return aligned
+
+
+def _sum(places: Int | Index, numbers: Int | int, n: int) -> Int:
+    """(n,) the sums of the numbers of each place; those of place -1 go nowhere."""
+    sums = np.zeros(n + 1, np.int64)
+    np.add.at(sums, places, numbers)
+    return sums[:n]
+
+
+def listed_problems(ids: Int, pixels: Int, listed: Int) -> list[str]:
+    """What is wrong between a predicted id map and the segments that are listed for it, each as a message.
+
+    The two must hold the same ids. Ground truths may differ in this, which is counted.
+
+    Parameters
+    ----------
+    ids, pixels : (N,) int64
+        Values of the map and in how many pixels; a value may come several times, as in the rows of an `Overlaps`.
+    listed : (M,) int64
+        Ids of the segments.
+
+    Examples
+    --------
+    >>> listed_problems(np.array([0, 7, 8]), np.array([5, 2, 9]), np.array([8]))
+    ['the map has id 7 in 2 pixels and no segment lists it; list it, or make these pixels 0 (void)']
+    """
+    stray = ~np.isin(ids, listed) & (ids != VOID)
+    values, at = np.unique(ids[stray], return_inverse=True)
+    sums = _sum(at, pixels[stray], len(values))
+    said = [
+        f"the map has id {value} in {n:,} pixels and no segment lists it; list it, or make these pixels 0 (void)"
+        for value, n in zip(values.tolist(), sums.tolist(), strict=True)
+    ]
+    absent = listed[~np.isin(listed, ids)].tolist()
+    return said + [f"segment {value} is listed and the map does not have it; drop it from the list" for value in absent]
