@@ -48,7 +48,7 @@ from typing import Literal
 
 import numpy as np
 
-from cvbench.columns import Bool, Float, Int
+from cvbench.columns import Bool, Float, Int, Overlaps, Segments, image_of_rows
 from cvbench.errors import InputError, MismatchError
 from cvbench.kernels import Index
 from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State
@@ -188,3 +188,60 @@ def listed_problems(ids: Int, pixels: Int, listed: Int) -> list[str]:
     ]
     absent = listed[~np.isin(listed, ids)].tolist()
     return said + [f"segment {value} is listed and the map does not have it; drop it from the list" for value in absent]
+
+
+@dataclass(frozen=True, slots=True)
+class _Meetings:
+    """The rows of an `Overlaps` and what lies there.
+
+    Attributes
+    ----------
+    gt_row, pred_row : (P,) int64
+        The segment, or -1 where no segment has this id.
+    pixels : (P,) int64
+    void : (P,) bool
+        No ground truth, and nobody knows.
+    alike : (P,) bool
+        Both are segments, and of one category.
+    on_crowd : (P,) bool
+        These of which the ground truth is a crowd.
+    """
+
+    gt_row: Int
+    pred_row: Int
+    pixels: Int
+    void: Bool
+    alike: Bool
+    on_crowd: Bool
+
+
+def _meetings(gt: Segments, pred: Segments, overlaps: Overlaps) -> _Meetings:
+    image = image_of_rows(overlaps.offsets)
+    gt_row, pred_row = _rows_of(gt, image, overlaps.gt), _rows_of(pred, image, overlaps.pred)
+    # row -1 is the last one of these: no segment, no crowd, and like nothing else
+    category, pred_category = np.append(gt.category, -1), np.append(pred.category, -2)
+    alike = category[gt_row] == pred_category[pred_row]
+    on_crowd = alike & np.append(gt.crowd, False)[gt_row]
+    return _Meetings(gt_row, pred_row, overlaps.pixels, overlaps.gt == VOID, alike, on_crowd)
+
+
+def _rows_of(segments: Segments, image: Int, ids: Int) -> Int:
+    """(P,) the segment with an id in an image, or -1."""
+    if not len(segments):
+        return np.full(len(ids), -1, np.int64)
+    values = np.unique(segments.id)
+    keys = image_of_rows(segments.offsets) * len(values) + np.searchsorted(values, segments.id)
+    order = np.argsort(keys)
+    rank = np.minimum(np.searchsorted(values, ids), len(values) - 1)
+    wanted = image * len(values) + rank
+    found = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
+    return np.where((values[rank] == ids) & (keys[found] == wanted), found, -1)
+
+
+def _last_crowds(gt: Segments) -> Bool:
+    """(N,) whether a segment is the last crowd of its image and category."""
+    rows = np.flatnonzero(gt.crowd)[::-1]
+    keys = image_of_rows(gt.offsets)[rows] * len(gt.category_ids) + gt.category[rows]
+    last = np.zeros(len(gt), np.bool_)
+    last[rows[np.unique(keys, return_index=True)[1]]] = True
+    return last
