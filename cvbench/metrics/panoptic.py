@@ -245,3 +245,69 @@ def _last_crowds(gt: Segments) -> Bool:
     last = np.zeros(len(gt), np.bool_)
     last[rows[np.unique(keys, return_index=True)[1]]] = True
     return last
+
+
+@dataclass(frozen=True, slots=True)
+class _Matches:
+    """Pairs of segments with an IoU above 0.5. Where areas are wrong, a segment may be in several."""
+
+    gt_row: Int
+    pred_row: Int
+    iou: Float
+
+
+def _matches(gt: Segments, pred: Segments, meetings: _Meetings, gt_area: Float, bands: Int | None) -> _Matches:
+    rows = np.flatnonzero(meetings.alike & ~meetings.on_crowd)
+    gt_row, pred_row = meetings.gt_row[rows], meetings.pred_row[rows]
+
+    def iou_of(pixels: Int, gt_size: Float | Int, pred_pixels: Int) -> Float:
+        pred_size = _sum(meetings.pred_row, pred_pixels, len(pred))
+        on_void = _sum(meetings.pred_row[meetings.void], pred_pixels[meetings.void], len(pred))
+        union = pred_size[pred_row] + gt_size[gt_row] - pixels - on_void[pred_row]
+        if (union == 0).any():
+            row = gt_row[np.flatnonzero(union == 0)[0]]
+            raise InputError(
+                f"states the area {gt.area[row]}, which leaves a union of 0; take area=png", where=_name(gt, row)
+            )
+        return np.asarray(pixels / union, np.float64)
+
+    iou = iou_of(meetings.pixels[rows], gt_area, meetings.pixels)
+    if bands is not None:
+        gt_size = _sum(meetings.gt_row, bands[:, 0], len(gt))
+        iou = np.minimum(iou, iou_of(bands[rows, 2], gt_size, bands[:, 1]))
+    matched = iou > 0.5
+    return _Matches(gt_row[matched], pred_row[matched], iou[matched])
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """The pairs of an image and a category that occurs in it, R in all.
+
+    Attributes
+    ----------
+    image, category : (R,) int32
+    gt, pred : (N + 1,) and (M + 1,) int64
+        The cell of each segment, and -1 behind them: what is no segment is in no cell.
+    """
+
+    image: Index
+    category: Index
+    gt: Int
+    pred: Int
+
+    def sums(self, cell: Int, rows: Int, numbers: Int | int) -> Int:
+        """(R,) the sums of numbers that stand beside segments of one side."""
+        return _sum(cell[rows], numbers, len(self.image))
+
+
+def _cells(gt: Segments, pred: Segments) -> _Cells:
+    n_categories = max(len(gt.category_ids), 1)
+    keys = [image_of_rows(side.offsets) * n_categories + side.category for side in (gt, pred)]
+    cells, cell = np.unique(np.concatenate(keys), return_inverse=True)
+    image, category = (part.astype(np.int32) for part in np.divmod(cells, n_categories))
+    return _Cells(image, category, np.append(cell[: len(gt)], -1), np.append(cell[len(gt) :], -1))
+
+
+def _name(gt: Segments, row: int) -> str:
+    image = gt.image_ids[image_of_rows(gt.offsets)[row]]
+    return f"ground truth of image {image}, segment {gt.id[row]}"
