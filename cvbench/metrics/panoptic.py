@@ -311,3 +311,80 @@ def _cells(gt: Segments, pred: Segments) -> _Cells:
 def _name(gt: Segments, row: int) -> str:
     image = gt.image_ids[image_of_rows(gt.offsets)[row]]
     return f"ground truth of image {image}, segment {gt.id[row]}"
+
+
+def count(gt: Segments, pred: Segments, overlaps: Overlaps, params: PanopticParams) -> PanopticState:
+    """Match the segments of images.
+
+    Parameters
+    ----------
+    gt, pred
+        Segments of the same images and categories. The predicted ones are those of their maps, see `listed_problems`.
+    overlaps
+        Of the id maps of these images; with bands where ``params.boundary``.
+    params
+        The rules.
+
+    Raises
+    ------
+    InputError
+        If there are no bands and ``params.boundary`` asks for them; if ``params.area`` is ``json`` and a ground truth
+        states no area, or one that leaves a union of 0.
+    """
+    if params.boundary and overlaps.bands is None:
+        raise InputError("the overlaps have no bands, which boundary compares")
+    meetings = _meetings(gt, pred, overlaps)
+    pixels = meetings.pixels
+    gt_area, pred_area = _sum(meetings.gt_row, pixels, len(gt)), _sum(meetings.pred_row, pixels, len(pred))
+    area = _stated_areas(gt) if params.area == "json" else gt_area.astype(np.float64)
+    matches = _matches(gt, pred, meetings, area, overlaps.bands if params.boundary else None)
+    gt_matched, pred_matched = np.zeros(len(gt), np.bool_), np.zeros(len(pred), np.bool_)
+    gt_matched[matches.gt_row] = pred_matched[matches.pred_row] = True
+    missed = np.flatnonzero(~gt_matched & ~gt.crowd)
+    last_crowd = _last_crowds(gt)
+    excuse = meetings.void | (meetings.on_crowd & np.append(last_crowd, False)[meetings.gt_row])
+    excused = 2 * _sum(meetings.pred_row[excuse], pixels[excuse], len(pred)) > pred_area
+    false = np.flatnonzero(~pred_matched & ~excused)
+
+    # which rows count for the regions of categories, without matches
+    solid = ~np.append(gt.crowd, True)[meetings.gt_row]
+    claimed, shared = ~meetings.void & ~meetings.on_crowd, meetings.alike & solid
+    cells, gt_image = _cells(gt, pred), image_of_rows(gt.offsets)
+    return PanopticState(
+        image_ids=gt.image_ids,
+        digests=np.zeros(len(gt.image_ids), np.int64),
+        category_ids=gt.category_ids,
+        things=gt.things,
+        image=cells.image,
+        category=cells.category,
+        tp=cells.sums(cells.gt, matches.gt_row, 1),
+        fp=cells.sums(cells.pred, false, 1),
+        fn=cells.sums(cells.gt, missed, 1),
+        gt_pixels=cells.sums(cells.gt, meetings.gt_row[solid], pixels[solid]),
+        pred_pixels=cells.sums(cells.pred, meetings.pred_row[claimed], pixels[claimed]),
+        shared_pixels=cells.sums(cells.gt, meetings.gt_row[shared], pixels[shared]),
+        match_image=gt_image[matches.gt_row].astype(np.int32),
+        match_category=gt.category[matches.gt_row].astype(np.int32),
+        match_iou=matches.iou,
+        counts={
+            "images": len(gt.image_ids),
+            "ground_truths": len(gt),
+            "predictions": len(pred),
+            "crowd": int(np.count_nonzero(gt.crowd)),
+            "overruled_crowd": int(np.count_nonzero(gt.crowd & ~last_crowd)),
+            "absent_ground_truths": int(np.count_nonzero(gt_area == 0)),
+            "differing_areas": int(np.count_nonzero(~np.isnan(gt.area) & (gt.area != gt_area))),
+            "void_pixels": int(pixels[meetings.void].sum()),
+            "unlisted_pixels": int(pixels[~meetings.void & (meetings.gt_row < 0)].sum()),
+            "ignored_predictions": int(np.count_nonzero(~pred_matched & excused)),
+        },
+        params=params,
+    )
+
+
+def _stated_areas(gt: Segments) -> Float:
+    missing = np.flatnonzero(~np.isfinite(gt.area))
+    if len(missing):
+        found = f"{len(missing):,} of {len(gt):,} ground truths have none"
+        raise InputError(f"area=json takes stated areas and {found}; take area=png", where=_name(gt, missing[0]))
+    return gt.area
