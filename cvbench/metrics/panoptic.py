@@ -43,15 +43,17 @@ than the largest category id, and is wrong where a segment has that id; semantic
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cvbench.columns import Bool, Float, Int, Overlaps, Segments, image_of_rows
 from cvbench.errors import InputError, MismatchError
 from cvbench.kernels import Index
-from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State
+from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State, image_weights
 
 VOID = 0
 """The value of an id map where no segment is."""
@@ -388,3 +390,101 @@ def _stated_areas(gt: Segments) -> Float:
         found = f"{len(missing):,} of {len(gt):,} ground truths have none"
         raise InputError(f"area=json takes stated areas and {found}; take area=png", where=_name(gt, missing[0]))
     return gt.area
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Figures of a state; `cvbench.result.Result` holds the same and where they come from."""
+
+    values: dict[str, float]
+    tables: dict[str, list[dict[str, Any]]]
+
+
+KINDS: dict[str, tuple[bool, ...]] = {"": (True, False), "_things": (True,), "_stuff": (False,)}
+"""What the figures of a name's end are means over: whether categories are things."""
+
+
+def summarize(
+    state: PanopticState,
+    weights: NDArray[Any] | Mapping[Any, int] | None = None,
+    names: Mapping[int, str] | None = None,
+) -> Summary:
+    """Panoptic quality of all categories, of things and of stuff, and the same by category.
+
+    Parameters
+    ----------
+    state
+        From `count`, or a sum of such.
+    weights
+        How many times each image counts, see `cvbench.metrics.base.image_weights`.
+    names
+        Category names by id.
+
+    Returns
+    -------
+    Summary
+        ``values`` hold PQ, SQ, RQ; the same of things and of stuff; PQ_dagger_porzi and PQ_dagger_kitti. Rows of
+        ``per_category`` hold PQ, SQ, RQ, IoU (pixels in which the category's regions meet over pixels of their unions,
+        in all images), tp, fp, fn and the sum of the IoUs of the matches.
+    """
+    weights, n_categories = image_weights(state, weights), len(state.category_ids)
+    times = weights[state.image]
+    tp, fp, fn, gt, pred, shared = (
+        _sum(state.category, getattr(state, name) * times, n_categories)
+        for name in ("tp", "fp", "fn", "gt_pixels", "pred_pixels", "shared_pixels")
+    )
+    iou_sum = _exact_sums(state.match_category, state.match_iou, weights[state.match_image], n_categories)
+    occurs, objects = tp + fp + fn > 0, tp + 0.5 * fp + 0.5 * fn
+    with np.errstate(invalid="ignore"):  # 0 / 0 is NaN: undefined
+        columns = {
+            "PQ": iou_sum / objects,
+            "SQ": np.where(occurs & (tp == 0), 0.0, iou_sum / tp),
+            "RQ": tp / objects,
+            "IoU": shared / (gt + pred - shared),
+        }
+    porzi = np.where(state.things, columns["PQ"], _image_ious(state, times))
+    kitti = np.where(state.things, columns["PQ"], columns["IoU"])
+    values = {
+        f"{name}{suffix}": _mean(columns[name][np.isin(state.things, kinds)])
+        for suffix, kinds in KINDS.items()
+        for name in ("PQ", "SQ", "RQ")
+    }
+    values |= {"PQ_dagger_porzi": _mean(porzi), "PQ_dagger_kitti": _mean(kitti)}
+    rows = [
+        {
+            "id": category,
+            "name": (names or {}).get(category, str(category)),
+            "kind": "thing" if state.things[k] else "stuff",
+            **{name: float(column[k]) for name, column in columns.items()},
+            "tp": int(tp[k]),
+            "fp": int(fp[k]),
+            "fn": int(fn[k]),
+            "iou_sum": float(iou_sum[k]),
+        }
+        for k, category in enumerate(state.category_ids.tolist())
+    ]
+    return Summary(values, {"per_category": rows})
+
+
+def _image_ious(state: PanopticState, times: Int) -> Float:
+    """(K,) mean IoU of a category's regions over the images whose ground truth has it; NaN without such an image."""
+    shown = state.gt_pixels > 0
+    category, times = state.category[shown], times[shown]
+    shared, gt, pred = (getattr(state, f"{name}_pixels")[shown] for name in ("shared", "gt", "pred"))
+    images = _sum(category, times, len(state.category_ids))
+    with np.errstate(invalid="ignore"):  # 0 / 0 is NaN: undefined
+        return np.asarray(_exact_sums(category, shared / (gt + pred - shared), times, len(images)) / images)
+
+
+def _exact_sums(places: Index, values: Float, times: Int, n: int) -> Float:
+    """(n,) the sums of the values of each place, each taken so many times, rounded once: their order cannot matter."""
+    order = np.argsort(places, kind="stable")
+    copies = np.repeat(values[order], times[order]).tolist()
+    ends = np.cumsum(_sum(places, times, n)).tolist()
+    return np.array([math.fsum(copies[start:end]) for start, end in zip([0, *ends], ends, strict=False)], np.float64)
+
+
+def _mean(values: Float) -> float:
+    """Mean of what is defined, or NaN."""
+    defined = values[~np.isnan(values)].tolist()
+    return math.fsum(defined) / len(defined) if defined else math.nan
