@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cvbench import InputError
+from cvbench import InputError, MismatchError
 from cvbench.columns import Overlaps, Segments
-from cvbench.metrics.panoptic import PanopticParams, count, listed_problems
+from cvbench.metrics.base import merge
+from cvbench.metrics.panoptic import PanopticParams, PanopticState, count, listed_problems, summarize
+from naive.panoptic import overlaps_of
 
 Listed = list[tuple[float, ...]]
 """Segments: id, index of the category, and where they matter crowd and stated area."""
@@ -33,6 +35,13 @@ def segments(listed: Listed, image: int = 1) -> Segments:
     )
 
 
+def counted(gt: Listed, pred: Listed, runs: list[tuple[int, int, int]], image: int = 1, **rules: Any) -> PanopticState:
+    """The state of an image of runs of (pixels, ground truth, prediction)."""
+    pixels, gt_map, pred_map = np.array(runs).T
+    overlaps = overlaps_of(np.repeat(gt_map, pixels), np.repeat(pred_map, pixels))
+    return count(segments(gt, image), segments(pred, image), overlaps, PanopticParams(**({"area": "png"} | rules)))
+
+
 def test_the_smaller_iou_is_that_of_a_boundary_match() -> None:
     gt, pred = segments([(1, 0)]), segments([(5, 0)])
     rows = Overlaps(*(np.array(column) for column in ([0, 3], [0, 1, 1], [5, 0, 5], [1, 1, 9])))
@@ -42,6 +51,41 @@ def test_the_smaller_iou_is_that_of_a_boundary_match() -> None:
     assert count(gt, pred, replace(rows, bands=bands), params).match_iou.tolist() == [4 / (6 + 5 - 4 - 1)]
     wide = np.array([[0, 1, 0], [1, 1, 1], [9, 9, 9]])
     assert count(gt, pred, replace(rows, bands=wide), params).match_iou.tolist() == [9 / 10], "the whole segment's"
+
+
+def test_both_daggers() -> None:
+    """Stuff of IoU 1/4 and 3/4 in two images, of 4 and 8 pixels, and a thing of PQ 1 in one of them."""
+    first = counted([(1, 1)], [(5, 1)], [(1, 1, 5), (3, 1, 0)])
+    second = counted([(1, 1), (2, 0)], [(5, 1), (6, 0)], [(6, 1, 5), (2, 1, 0), (3, 2, 6)], image=2)
+    values = summarize(first + second).values
+    assert values["PQ_stuff"] == (0.75 / (1 + 0.5 + 0.5))
+    assert values["PQ_dagger_porzi"] == (1 + (1 / 4 + 3 / 4) / 2) / 2
+    assert values["PQ_dagger_kitti"] == (1 + 7 / 12) / 2
+
+
+def test_states_of_other_categories_merge() -> None:
+    first = counted([(1, 0)], [(5, 0)], [(4, 1, 5)])
+    other = replace(counted([(1, 1)], [(5, 1)], [(3, 1, 5), (1, 1, 0)], image=2), category_ids=np.array([5, 10]))
+    other = replace(other, things=np.array([False, True]))
+    other = replace(other, category=other.category - 1, match_category=other.match_category - 1)
+    whole = merge([first, other])
+    assert whole.category_ids.tolist() == [5, 10, 20]
+    assert whole.things.tolist() == [False, True, False]
+    rows = {row["id"]: row["PQ"] for row in summarize(whole, names={5: "grass"}).tables["per_category"]}
+    assert (rows[5], rows[10]) == (0.75, 1.0)
+    with pytest.raises(MismatchError, match="category 10 is thing in one state and stuff in another"):
+        merge([first, replace(first, image_ids=np.array([3]), things=~first.things)])
+    with pytest.raises(MismatchError, match="params differs"):
+        merge([first, replace(first, image_ids=np.array([3]), params=PanopticParams())])
+
+
+def test_weights_are_copies() -> None:
+    parts = [counted([(1, 0)], [(5, 0)], [(n, 1, 5), (3, 1, 0)], image=n) for n in (4, 5, 7)]
+    whole = merge(parts)
+    copies = [replace(part, image_ids=part.image_ids + 100 * n) for part in (parts[0], parts[2]) for n in range(3)]
+    weighted, copied = summarize(whole, np.array([3, 0, 3])), summarize(merge(copies))
+    np.testing.assert_equal((weighted.values, weighted.tables), (copied.values, copied.tables))
+    assert weighted.tables["per_category"][0]["tp"] == 6
 
 
 @pytest.mark.parametrize(
