@@ -43,7 +43,7 @@ than the largest category id, and is wrong where a segment has that id; semantic
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -54,6 +54,7 @@ from cvbench.columns import Bool, Float, Int, Overlaps, Segments, image_of_rows
 from cvbench.errors import InputError, MismatchError
 from cvbench.kernels import Index
 from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State, image_weights
+from cvbench.result import Input, Result, Signature
 
 VOID = 0
 """The value of an id map where no segment is."""
@@ -488,3 +489,60 @@ def _mean(values: Float) -> float:
     """Mean of what is defined, or NaN."""
     defined = values[~np.isnan(values)].tolist()
     return math.fsum(defined) / len(defined) if defined else math.nan
+
+
+def result_of(
+    state: PanopticState,
+    task: str,
+    names: Mapping[int, str] | None = None,
+    conventions: Iterable[tuple[str, str]] = (),
+    *,
+    weights: NDArray[Any] | Mapping[Any, int] | None = None,
+    counts: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
+    inputs: dict[str, Input] | None = None,
+) -> Result:
+    """Score a state and say under which rules.
+
+    Parameters
+    ----------
+    state, names, weights
+        See `summarize`.
+    task
+        Name and version of the task, ``coco.panoptic@1``.
+    conventions
+        Further pairs for the signature: what the reader of the input decided.
+    counts, notes, inputs
+        Further counts, notes, and what the input was.
+    """
+    params, summary = state.params, summarize(state, weights, names)
+    pairs = [("area", params.area), ("boundary", "yes" if params.boundary else "no")]
+    if params.boundary:
+        pairs.append(("dilation_ratio", repr(params.dilation_ratio)))
+    said = [*notes, *_notes(state)]
+    if math.isnan(summary.values["PQ"]):
+        said.append("no category has a match, a false positive or a false negative, so nothing is defined")
+    return Result(
+        task=task,
+        values=summary.values,
+        signature=Signature(task, (*pairs, *conventions)),
+        tables=summary.tables,
+        counts=state.counts | dict(counts or {}),
+        notes=said,
+        inputs=inputs or {},
+    )
+
+
+def _notes(state: PanopticState) -> list[str]:
+    """What is remarkable about the input."""
+    counts, truths = state.counts, f"of {state.counts['ground_truths']:,} ground truths"
+    remarks = {
+        "unlisted_pixels": "pixels of the ground truth have an id that no segment lists: neither segment nor void",
+        "absent_ground_truths": f"{truths} are not in their map and count as missed unless they are crowds",
+        "overruled_crowd": f"{truths} are crowds behind which another one of the category is listed; only that excuses",
+    }
+    if state.params.area == "json":
+        remarks["differing_areas"] = f"{truths} state another area than they have in the map (area=png takes the map)"
+    said = [f"{counts[name]:,} {remark}" for name, remark in remarks.items() if counts[name]]
+    above = int(np.count_nonzero(state.match_iou > 1))
+    return [*said, f"{above:,} matches have an IoU above 1, which only wrong areas can make"] if above else said
