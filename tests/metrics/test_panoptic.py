@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cvbench import InputError, MismatchError
+from cvbench import InputError, MismatchError, Result
 from cvbench.columns import Overlaps, Segments
 from cvbench.metrics.base import merge
-from cvbench.metrics.panoptic import PanopticParams, PanopticState, count, listed_problems, summarize
+from cvbench.metrics.panoptic import PanopticParams, PanopticState, count, listed_problems, result_of, summarize
 from naive.panoptic import overlaps_of
 
 Listed = list[tuple[float, ...]]
@@ -40,6 +40,57 @@ def counted(gt: Listed, pred: Listed, runs: list[tuple[int, int, int]], image: i
     pixels, gt_map, pred_map = np.array(runs).T
     overlaps = overlaps_of(np.repeat(gt_map, pixels), np.repeat(pred_map, pixels))
     return count(segments(gt, image), segments(pred, image), overlaps, PanopticParams(**({"area": "png"} | rules)))
+
+
+def scored(gt: Listed, pred: Listed, runs: list[tuple[int, int, int]], **rules: Any) -> Result:
+    return result_of(counted(gt, pred, runs, **rules), "coco.panoptic@1")
+
+
+def outcome(result: Result, category: int = 10) -> tuple[Any, ...]:
+    row = next(row for row in result.per_category if row["id"] == category)
+    return row["tp"], row["fp"], row["fn"]
+
+
+def test_an_iou_of_one_half_is_no_match() -> None:
+    half = scored([(1, 0)], [(5, 0)], [(2, 1, 5), (1, 1, 0), (1, 2, 5)])
+    assert outcome(half) == (0, 1, 1)
+    more = scored([(1, 0)], [(5, 0)], [(3, 1, 5), (1, 1, 0), (1, 2, 5)])
+    assert outcome(more) == (1, 0, 0)
+    assert more.values["PQ"] == 3 / 5
+
+
+def test_an_id_that_nobody_lists_is_not_void() -> None:
+    unlisted = scored([(1, 0)], [(5, 0)], [(6, 1, 5), (4, 9, 5)])
+    assert unlisted.values["PQ"] == 6 / 10
+    assert unlisted.counts["unlisted_pixels"] == 4
+    assert unlisted.notes == ["4 pixels of the ground truth have an id that no segment lists: neither segment nor void"]
+    void = scored([(1, 0)], [(5, 0)], [(6, 1, 5), (4, 0, 5)])
+    assert void.values["PQ"] == 1
+    assert void.counts["void_pixels"] == 4
+
+
+def test_predicted_void_stays_in_the_ground_truth() -> None:
+    assert outcome(scored([(1, 0)], [(5, 0)], [(4, 1, 5), (6, 1, 0)])) == (0, 1, 1)
+
+
+def test_of_two_crowds_of_a_category_the_last_one_excuses() -> None:
+    halves = [(5, 1, 5), (5, 2, 5)]
+    result = scored([(1, 0, 1), (2, 0, 1)], [(5, 0)], halves)
+    assert outcome(result) == (0, 1, 0)
+    assert result.counts["overruled_crowd"] == 1
+    assert "1 of 2 ground truths are crowds behind which another one" in result.notes[0]
+    last_is_larger = [(4, 1, 5), (6, 2, 5)]
+    assert outcome(scored([(1, 0, 1), (2, 0, 1)], [(5, 0)], last_is_larger)) == (0, 0, 0)
+    assert outcome(scored([(2, 0, 1), (1, 0, 1)], [(5, 0)], last_is_larger)) == (0, 1, 0)
+
+
+def test_what_excuses_a_prediction() -> None:
+    assert outcome(scored([], [(5, 0)], [(5, 0, 5), (5, 9, 5)])) == (0, 1, 0), "one half is not enough"
+    excused = scored([], [(5, 0)], [(6, 0, 5), (5, 9, 5)])
+    assert outcome(excused) == (0, 0, 0)
+    assert excused.counts["ignored_predictions"] == 1
+    assert outcome(scored([(1, 0, 1)], [(5, 0)], [(3, 0, 5), (3, 1, 5), (5, 9, 5)])) == (0, 0, 0), "void and crowd add"
+    assert outcome(scored([(1, 1, 1)], [(5, 0)], [(9, 1, 5)])) == (0, 1, 0), "a crowd of another category is no excuse"
 
 
 def test_the_smaller_iou_is_that_of_a_boundary_match() -> None:
