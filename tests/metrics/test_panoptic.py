@@ -93,6 +93,43 @@ def test_what_excuses_a_prediction() -> None:
     assert outcome(scored([(1, 1, 1)], [(5, 0)], [(9, 1, 5)])) == (0, 1, 0), "a crowd of another category is no excuse"
 
 
+def test_a_listed_ground_truth_that_is_not_in_the_map_is_missed() -> None:
+    result = scored([(1, 0), (2, 0)], [(5, 0)], [(4, 1, 5)])
+    assert outcome(result) == (1, 0, 1)
+    assert result.counts["absent_ground_truths"] == 1
+    assert result.notes == ["1 of 2 ground truths are not in their map and count as missed unless they are crowds"]
+
+
+def test_stated_areas_decide_where_they_are_asked_for() -> None:
+    case: Any = ([(1, 0, 0, 15.0)], [(5, 0)], [(8, 1, 5), (2, 1, 0)])
+    assert scored(*case).values["PQ"] == 0.8
+    assert scored(*case).notes == []
+    stated = scored(*case, area="json")
+    assert stated.values["PQ"] == 8 / 15
+    assert stated.notes == [
+        "1 of 1 ground truths state another area than they have in the map (area=png takes the map)"
+    ]
+
+
+def test_a_wrong_area_can_make_an_iou_above_one() -> None:
+    result = scored([(1, 0, 0, 3.0)], [(5, 0), (6, 0)], [(8, 1, 5), (7, 1, 6)], area="json")
+    assert outcome(result) == (2, 0, 0), "as panopticapi has it: one ground truth matches twice"
+    assert result.values["SQ"] == (8 / 3 + 7 / 3) / 2
+    assert result.notes[-1] == "2 matches have an IoU above 1, which only wrong areas can make"
+
+
+def test_areas_that_decide_nothing_are_refused() -> None:
+    with pytest.raises(InputError, match="image 1, segment 1: area=json takes stated areas and 1 of 1 .* have none"):
+        scored([(1, 0)], [(5, 0)], [(8, 1, 5)], area="json")
+    with pytest.raises(InputError, match=r"segment 1: states the area 0\.0, which leaves a union of 0; take area=png"):
+        scored([(1, 0, 0, 0.0)], [(5, 0)], [(8, 1, 5)], area="json")
+
+
+def test_boundaries_need_bands() -> None:
+    with pytest.raises(InputError, match="no bands"):
+        scored([(1, 0)], [(5, 0)], [(8, 1, 5)], boundary=True)
+
+
 def test_the_smaller_iou_is_that_of_a_boundary_match() -> None:
     gt, pred = segments([(1, 0)]), segments([(5, 0)])
     rows = Overlaps(*(np.array(column) for column in ([0, 3], [0, 1, 1], [5, 0, 5], [1, 1, 9])))
@@ -112,6 +149,37 @@ def test_both_daggers() -> None:
     assert values["PQ_stuff"] == (0.75 / (1 + 0.5 + 0.5))
     assert values["PQ_dagger_porzi"] == (1 + (1 / 4 + 3 / 4) / 2) / 2
     assert values["PQ_dagger_kitti"] == (1 + 7 / 12) / 2
+
+
+def test_daggers_take_segments_of_a_class_together_without_void_and_crowds() -> None:
+    gt: Listed = [(1, 1), (2, 1), (3, 1, 1)]
+    runs = [(4, 1, 5), (4, 2, 6), (5, 0, 5), (6, 3, 6), (2, 9, 6)]
+    values = scored(gt, [(5, 1), (6, 1)], runs).values
+    assert values["PQ_dagger_porzi"] == values["PQ_dagger_kitti"] == 8 / 10
+    unseen = scored([(1, 0)], [(5, 0), (6, 1)], [(4, 1, 5), (2, 1, 6)]).values
+    assert unseen["PQ_dagger_porzi"] == unseen["PQ_things"], "stuff that no image shows has no images to be a mean of"
+    assert unseen["PQ_dagger_kitti"] == unseen["PQ_things"] / 2, "and here it is in the union of what was predicted"
+
+
+def test_what_is_undefined() -> None:
+    nothing = scored([], [], [(4, 0, 0)])
+    assert all(math.isnan(value) for value in nothing.values.values())
+    assert nothing.notes == ["no category has a match, a false positive or a false negative, so nothing is defined"]
+    missed = scored([(1, 0)], [], [(4, 1, 0)])
+    assert [missed.values[name] for name in ("PQ", "SQ", "RQ", "PQ_things")] == [0, 0, 0, 0]
+    assert math.isnan(missed.values["PQ_stuff"])
+    absent = missed.per_category[1]
+    assert all(math.isnan(float(absent[name])) for name in ("PQ", "SQ", "RQ", "IoU"))
+    assert (absent["kind"], absent["tp"], absent["iou_sum"]) == ("stuff", 0, 0.0)
+
+
+def test_no_categories_and_no_images() -> None:
+    none = np.zeros(0, np.int64)
+    empty = Segments(none, none, (), none.astype(bool), np.zeros(1, np.int64), none, none, np.zeros(0), none > 0)
+    overlaps = Overlaps(np.zeros(1, np.int64), none, none, none)
+    result = result_of(count(empty, empty, overlaps, PanopticParams()), "coco.panoptic@1")
+    assert math.isnan(result.values["PQ"])
+    assert result.per_category == []
 
 
 def test_states_of_other_categories_merge() -> None:
@@ -137,6 +205,16 @@ def test_weights_are_copies() -> None:
     weighted, copied = summarize(whole, np.array([3, 0, 3])), summarize(merge(copies))
     np.testing.assert_equal((weighted.values, weighted.tables), (copied.values, copied.tables))
     assert weighted.tables["per_category"][0]["tp"] == 6
+
+
+def test_the_signature_has_every_rule() -> None:
+    state = counted([(1, 0)], [(5, 0)], [(4, 1, 5)])
+    result = result_of(state, "cityscapes.panoptic@1", {10: "rider"}, [("void", "ignoreInEval")])
+    assert str(result.signature) == "cityscapes.panoptic@1|area:png|boundary:no|void:ignoreInEval"
+    assert result.per_category[0]["name"] == "rider"
+    thin = replace(state, params=PanopticParams(boundary=True, dilation_ratio=0.005))
+    expected = "coco.panoptic@1|area:json|boundary:yes|dilation_ratio:0.005"
+    assert str(result_of(thin, "coco.panoptic@1").signature) == expected
 
 
 @pytest.mark.parametrize(
