@@ -1,0 +1,80 @@
+"""Panoptic quality for training loops: id maps with tables of segments, or maps of classes and instances.
+
+An image is one of these, and the ground truth and the prediction need not be of one form:
+
+- ``{"map": ids, "segments": [{"id": 7, "category_id": 1}, ...]}``: ids (H, W), where 0 is void, or (H, W, 3) uint8 as
+  in COCO's PNG files, where an id is R + 256 G + 65536 B. Ground-truth segments may have ``iscrowd`` and ``area``;
+  further keys are not read. Every id of a predicted map is listed and every listed one is there; ground truths may
+  differ in this, which is counted.
+- ``{"classes": labels, "instances": numbers}``, both (H, W), or one array (H, W, 2) of the two. Pixels of one class and
+  instance are a segment; instances of stuff are not told apart. Pixels of the ground truth whose class is no category
+  are void.
+
+Maps are NumPy arrays, torch tensors on any device, or lists, of any integer type. They are reduced to their overlaps at
+once and never kept or changed.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cvbench.errors import InputError
+
+Categories = Mapping[int, str] | Mapping[int, Mapping[str, Any]] | Sequence[Mapping[str, Any]]
+
+
+def _read_categories(categories: Any, things: Iterable[int] | None) -> tuple[dict[int, str], frozenset[int]]:
+    """Names by id, and the ids of things."""
+    if isinstance(categories, Mapping):
+        records = list(categories.items())
+    elif isinstance(categories, (list, tuple)) and all(isinstance(one, Mapping) and "id" in one for one in categories):
+        records = [(record["id"], record) for record in categories]
+    else:
+        raise InputError("categories: expected a list of {id, name, isthing}, or a mapping from id to name")
+    names: dict[int, str] = {}
+    said: dict[int, Any] = {}
+    for key, value in records:
+        number = _integer(key, "categories")
+        if number in names:
+            raise InputError(f"categories: id {number} comes more than once")
+        record = value if isinstance(value, Mapping) else {"name": value}
+        names[number] = str(record.get("name", number))
+        if "isthing" in record:
+            said[number] = record["isthing"]
+    if not names:
+        raise InputError("categories: there are none; expected at least one")
+    return names, _read_things(names, said, things)
+
+
+def _read_things(names: dict[int, str], said: dict[int, Any], things: Iterable[int] | None) -> frozenset[int]:
+    """The ids of things, by what categories say or by the ids that the caller gives."""
+    for number, value in said.items():
+        if value not in (0, 1):
+            raise InputError(f"categories: isthing of {number} is {value!r}; expected 0 or 1")
+    if things is None:
+        silent = [number for number in names if number not in said]
+        if silent:
+            raise InputError(f"nothing says whether category {silent[0]} is a thing; give isthing, or things=[ids]")
+        return frozenset(number for number, value in said.items() if value)
+    chosen = frozenset(_integer(number, "things") for number in things)
+    if not chosen <= set(names):
+        raise InputError(f"things names {min(chosen - set(names))}; expected {_some(names)}")
+    for number, value in said.items():
+        if (number in chosen) != bool(value):
+            raise InputError(f"isthing of category {number} is {value!r}, and things says otherwise")
+    return chosen
+
+
+def _integer(value: Any, where: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InputError(f"is {value!r}; expected an integer", where=where) from None
+
+
+def _some(categories: Mapping[int, str]) -> str:
+    """The first few categories, for a message."""
+    ids = [str(number) for number in categories]
+    return "one of " + ", ".join(ids[:8]) + (", …" if len(ids) > 8 else "")
