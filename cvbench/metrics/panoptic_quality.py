@@ -18,11 +18,69 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from cvbench.errors import InputError
+from cvbench.metrics.base import Metric
+from cvbench.metrics.panoptic import PanopticParams, PanopticState
+
+TASK = "coco.panoptic@1"
 
 Categories = Mapping[int, str] | Mapping[int, Mapping[str, Any]] | Sequence[Mapping[str, Any]]
+
+
+class PanopticQuality(Metric[PanopticState]):
+    """Panoptic quality of images as they come.
+
+    Parameters
+    ----------
+    categories
+        COCO's list of ``{"id", "name", "isthing"}``, or a mapping from id to such a dict, or from id to name.
+    things
+        Ids of the categories that have instances; needed where the categories do not say ``isthing``.
+    void
+        Classes that a prediction may hold though they are no categories: nothing is claimed there. Other unknown
+        classes are refused.
+    area : {"png", "json"}
+        Where the area of a ground truth comes from: its pixels, or the ``area`` of its segment, as panopticapi has it.
+    boundary, dilation_ratio
+        See `cvbench.metrics.panoptic.PanopticParams`.
+    threads
+        Threads that count the images of a batch; None for all processors.
+
+    Examples
+    --------
+    >>> metric = PanopticQuality({1: "person", 2: "sky"}, things=[1])
+    >>> gt = {"map": [[7, 7, 9], [7, 9, 9]], "segments": [{"id": 7, "category_id": 1}, {"id": 9, "category_id": 2}]}
+    >>> pred = {"classes": [[1, 1, 2], [1, 1, 2]], "instances": [[3, 3, 0], [3, 3, 0]]}
+    >>> result = metric.update(gt, pred).compute()
+    >>> round(result.values["PQ_things"], 3), round(result.values["PQ_stuff"], 3)
+    (0.75, 0.667)
+
+    See Also
+    --------
+    cvbench.metrics.panoptic : conventions, what is undefined, references.
+    """
+
+    def __init__(
+        self,
+        categories: Categories,
+        *,
+        things: Iterable[int] | None = None,
+        void: int | Iterable[int] = (),
+        area: Literal["json", "png"] = "png",
+        boundary: bool = False,
+        dilation_ratio: float = 0.02,
+        threads: int | None = None,
+    ) -> None:
+        self.params = PanopticParams(area, boundary, dilation_ratio)
+        self.categories, self.things = _read_categories(categories, things)
+        self.void = sorted({_integer(value, "void") for value in (void if isinstance(void, Iterable) else [void])})
+        for label in self.void:
+            if label in self.categories:
+                raise InputError(f"void names {label}, which is the category {self.categories[label]!r}")
+        self.threads = threads
+        super().__init__()
 
 
 def _read_categories(categories: Any, things: Iterable[int] | None) -> tuple[dict[int, str], frozenset[int]]:
