@@ -18,15 +18,26 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbench.columns import Int, Overlaps
 from cvbench.errors import InputError
-from cvbench.metrics.base import Metric
-from cvbench.metrics.panoptic import PanopticParams, PanopticState
+from cvbench.metrics.base import Metric, to_numpy
+from cvbench.metrics.panoptic import VOID, PanopticParams, PanopticState
 
 TASK = "coco.panoptic@1"
 
 Categories = Mapping[int, str] | Mapping[int, Mapping[str, Any]] | Sequence[Mapping[str, Any]]
+
+INSTANCES = 1 << 32
+"""A segment's id is its class times this, plus its instance and 1."""
+
+RANGES = {"classes": (-(1 << 31) + 1, (1 << 31) - 1), "instances": (0, INSTANCES - 2)}
+"""The lowest and the highest class and instance of which such ids are distinct, not 0, and fit into 64 bits."""
 
 
 class PanopticQuality(Metric[PanopticState]):
@@ -82,6 +93,77 @@ class PanopticQuality(Metric[PanopticState]):
         self.threads = threads
         super().__init__()
 
+    def _labelled(self, image: Mapping[str, Any], where: str) -> _Side:
+        """Classes and instances as one map of ids; whose they are shows once the pixels are counted."""
+        if "instances" not in image:
+            raise InputError(f"has no 'instances'; expected {FORMS}", where=where)
+        maps = [to_numpy(image[name]) for name in RANGES]
+        for (name, (low, high)), values in zip(RANGES.items(), maps, strict=True):
+            if values.dtype.kind not in "iub":
+                raise InputError(f"holds {values.dtype}; expected integers", where=f"{where}.{name}")
+            if values.ndim != 2 or values.shape != maps[0].shape:
+                raise InputError(f"has shape {values.shape}; expected two equal (H, W)", where=f"{where}.{name}")
+            for extreme in (values.min(), values.max()) if values.size else ():
+                if not low <= extreme <= high:
+                    raise InputError(f"holds {extreme}; expected {low} to {high}", where=f"{where}.{name}")
+        classes, instances = maps
+        if self.params.boundary:  # bands run around regions, so that all stuff of a class has to be one already
+            instances = np.where(np.isin(classes, sorted(self.things)), instances, 0)
+        ids = classes.astype(np.int64) * INSTANCES
+        ids += instances.astype(np.int64, copy=False)
+        ids += 1
+        nothing = np.zeros(0, np.int64)
+        return _Side(where, ids, False, nothing, nothing, np.zeros(0), np.zeros(0, np.bool_))
+
+    def _settled(self, side: _Side, overlaps: Overlaps, name: Literal["gt", "pred"]) -> tuple[_Side, Overlaps]:
+        """Void, stuff and the list of segments of a map of classes and instances, from the rows of its overlaps."""
+        if side.listed:
+            return side, overlaps
+        ids: Int = getattr(overlaps, name)
+        labels, instances = np.divmod(ids - 1, INSTANCES)
+        known = np.isin(labels, sorted(self.categories))
+        stray = ~known & ~np.isin(labels, self.void)
+        if name == "pred" and stray.any():
+            label = labels[stray][0]
+            pixels = overlaps.pixels[labels == label].sum()
+            expected = f"expected {_some(self.categories)}, or name it in void"
+            raise InputError(f"class {label} in {pixels:,} pixels is no category; {expected}", where=side.where)
+        instances[~np.isin(labels, sorted(self.things))] = 0
+        ids = np.where(known, labels * INSTANCES + instances + 1, VOID)
+        values, at = np.unique(ids, return_inverse=True)
+        area = np.bincount(at, overlaps.pixels, len(values))[values != VOID]
+        values = values[values != VOID]
+        crowd = np.zeros(len(values), np.bool_)
+        settled = replace(side, id=values, category=(values - 1) // INSTANCES, area=area, crowd=crowd)
+        return settled, _regrouped(replace(overlaps, **{name: ids}))
+
+
+FORMS = 'a dict of "map" and "segments", a dict of "classes" and "instances", or an array (H, W, 2) of these two'
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The ground truth or the prediction of an image.
+
+    Attributes
+    ----------
+    where
+    ids
+        The map.
+    listed
+        Whether the segments were given with the map; else they follow from it.
+    id, category, area, crowd
+        See `cvbench.columns.Segments`, but categories are ids.
+    """
+
+    where: str
+    ids: Any
+    listed: bool
+    id: Int
+    category: Int
+    area: NDArray[np.float64]
+    crowd: NDArray[np.bool_]
+
 
 def _read_categories(categories: Any, things: Iterable[int] | None) -> tuple[dict[int, str], frozenset[int]]:
     """Names by id, and the ids of things."""
@@ -136,3 +218,13 @@ def _some(categories: Mapping[int, str]) -> str:
     """The first few categories, for a message."""
     ids = [str(number) for number in categories]
     return "one of " + ", ".join(ids[:8]) + (", …" if len(ids) > 8 else "")
+
+
+def _regrouped(overlaps: Overlaps) -> Overlaps:
+    """One row per pair, ascending, after values were renamed in the rows of one image."""
+    order = np.lexsort((overlaps.pred, overlaps.gt))
+    gt, pred = overlaps.gt[order], overlaps.pred[order]
+    starts = np.flatnonzero(np.append(True, (gt[1:] != gt[:-1]) | (pred[1:] != pred[:-1]))[: len(order)])
+    bands = None if overlaps.bands is None else np.add.reduceat(overlaps.bands[order], starts)
+    pixels = np.add.reduceat(overlaps.pixels[order], starts)
+    return Overlaps(np.array([0, len(starts)], np.int64), gt[starts], pred[starts], pixels, bands)
