@@ -16,6 +16,7 @@ once and never kept or changed.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,10 +28,12 @@ from numpy.typing import NDArray
 from cvbench.columns import Int, Overlaps
 from cvbench.errors import InputError
 from cvbench.metrics.base import Metric, to_numpy
+from cvbench.metrics.overlaps import Rgb
 from cvbench.metrics.panoptic import VOID, PanopticParams, PanopticState
 
 TASK = "coco.panoptic@1"
 
+PanopticImage = Mapping[str, Any] | NDArray[Any]
 Categories = Mapping[int, str] | Mapping[int, Mapping[str, Any]] | Sequence[Mapping[str, Any]]
 
 INSTANCES = 1 << 32
@@ -92,6 +95,61 @@ class PanopticQuality(Metric[PanopticState]):
                 raise InputError(f"void names {label}, which is the category {self.categories[label]!r}")
         self.threads = threads
         super().__init__()
+
+    def _side(self, image: Any, where: str, true: bool) -> _Side:
+        """The ground truth or the prediction, checked as far as it goes without the pixels of its segments."""
+        if not isinstance(image, Mapping):
+            array = to_numpy(image)
+            if array.ndim != 3 or array.shape[2] != 2:
+                raise InputError(f"has shape {array.shape}; expected {FORMS}", where=where)
+            image = {"classes": array[..., 0], "instances": array[..., 1]}
+        if "classes" in image:
+            return self._labelled(image, where)
+        for name in ("map", "segments"):
+            if name not in image:
+                raise InputError(f"has no {name!r}; it has {', '.join(map(str, image))}; expected {FORMS}", where=where)
+        ids = image["map"] if isinstance(image["map"], Rgb) else to_numpy(image["map"])
+        if not isinstance(ids, Rgb) and ids.ndim == 3 and ids.shape[2] == 3 and ids.dtype == np.uint8:
+            ids = Rgb(ids)
+        if len(ids.shape) != 2:
+            raise InputError(f"has shape {ids.shape}; expected (H, W), or (H, W, 3) uint8", where=f"{where}.map")
+        segments = image["segments"]
+        if not isinstance(segments, (list, tuple)) or not all(isinstance(segment, Mapping) for segment in segments):
+            raise InputError("expected a list of dicts with id and category_id", where=f"{where}.segments")
+        places = [f"{where}.segments[{i}]" for i in range(len(segments))]
+        numbers = np.array(list(map(self._numbers, segments, places)), np.int64).reshape(-1, 2)
+        values, times = np.unique(numbers[:, 0], return_counts=True)
+        if (times > 1).any():
+            raise InputError(f"id {values[times > 1][0]} is listed more than once", where=f"{where}.segments")
+        # only ground truths are asked for these
+        area = list(map(self._area, segments, places)) if true else [math.nan] * len(places)
+        crowd = list(map(_crowd, segments, places)) if true else [False] * len(places)
+        number, category = (np.ascontiguousarray(column) for column in numbers.T)
+        return _Side(where, ids, True, number, category, np.array(area, np.float64), np.array(crowd, np.bool_))
+
+    def _numbers(self, segment: Mapping[str, Any], where: str) -> tuple[int, int]:
+        """Id and category."""
+        for name in ("id", "category_id"):
+            if name not in segment:
+                raise InputError(f"has no {name!r}; it has {', '.join(map(str, segment))}", where=where)
+        number = _integer(segment["id"], f"{where}.id")
+        category = _integer(segment["category_id"], f"{where}.category_id")
+        if number == VOID:
+            raise InputError("is 0, which is void; number segments from 1 on", where=f"{where}.id")
+        if category not in self.categories:
+            raise InputError(f"is {category}; expected {_some(self.categories)}", where=f"{where}.category_id")
+        return number, category
+
+    def _area(self, segment: Mapping[str, Any], where: str) -> float:
+        """The stated area, or NaN."""
+        if "area" not in segment:
+            if self.params.area == "json":
+                raise InputError("has no 'area', which area=json takes; area=png takes the map", where=where)
+            return math.nan
+        area = to_numpy(segment["area"])
+        if area.dtype.kind not in "iuf" or area.ndim or not 0 <= area < math.inf:
+            raise InputError(f"is {segment['area']!r}; expected pixels, 0 or more", where=f"{where}.area")
+        return float(area)
 
     def _labelled(self, image: Mapping[str, Any], where: str) -> _Side:
         """Classes and instances as one map of ids; whose they are shows once the pixels are counted."""
@@ -205,6 +263,13 @@ def _read_things(names: dict[int, str], said: dict[int, Any], things: Iterable[i
         if (number in chosen) != bool(value):
             raise InputError(f"isthing of category {number} is {value!r}, and things says otherwise")
     return chosen
+
+
+def _crowd(segment: Mapping[str, Any], where: str) -> bool:
+    crowd = _integer(segment.get("iscrowd", 0), f"{where}.iscrowd")
+    if crowd not in (0, 1):
+        raise InputError(f"is {crowd}; expected 0 or 1", where=f"{where}.iscrowd")
+    return crowd == 1
 
 
 def _integer(value: Any, where: str) -> int:
