@@ -25,11 +25,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Int, Overlaps
+from cvbench.columns import Int, Overlaps, Segments, offsets_of
 from cvbench.errors import InputError
-from cvbench.metrics.base import Metric, to_numpy
+from cvbench.metrics.base import Image, Metric, to_numpy
 from cvbench.metrics.overlaps import Rgb
-from cvbench.metrics.panoptic import VOID, PanopticParams, PanopticState
+from cvbench.metrics.panoptic import VOID, PanopticParams, PanopticState, count
 
 TASK = "coco.panoptic@1"
 
@@ -195,6 +195,40 @@ class PanopticQuality(Metric[PanopticState]):
         settled = replace(side, id=values, category=(values - 1) // INSTANCES, area=area, crowd=crowd)
         return settled, _regrouped(replace(overlaps, **{name: ids}))
 
+    def _count(self, images: list[Image]) -> PanopticState:
+        images = sorted(images, key=lambda image: image.id)
+        parts = [image.arrays for image in images]
+        ids = np.array(sorted(self.categories), np.int64)
+        gt = Segments(
+            image_ids=np.array([image.id for image in images]) if images else np.zeros(0, np.int64),
+            category_ids=ids,
+            category_names=tuple(self.categories[category] for category in ids.tolist()),
+            things=np.isin(ids, sorted(self.things)),
+            offsets=_lengths(parts, "gt_id"),
+            id=_joined(parts, "gt_id", np.int64),
+            category=np.searchsorted(ids, _joined(parts, "gt_category", np.int64)),
+            area=_joined(parts, "gt_area", np.float64),
+            crowd=_joined(parts, "gt_crowd", np.bool_),
+        )
+        found = _joined(parts, "pred_id", np.int64)
+        pred = replace(
+            gt,
+            offsets=_lengths(parts, "pred_id"),
+            id=found,
+            category=np.searchsorted(ids, _joined(parts, "pred_category", np.int64)),
+            area=np.full(len(found), math.nan),
+            crowd=np.zeros(len(found), np.bool_),
+        )
+        overlaps = Overlaps(
+            offsets=_lengths(parts, "pixels"),
+            gt=_joined(parts, "gt", np.int64),
+            pred=_joined(parts, "pred", np.int64),
+            pixels=_joined(parts, "pixels", np.int64),
+            bands=_joined(parts, "bands", np.int64, (3,)) if self.params.boundary else None,
+        )
+        state = count(gt, pred, overlaps, self.params)
+        return replace(state, digests=np.array([image.digest for image in images], np.int64))
+
 
 FORMS = 'a dict of "map" and "segments", a dict of "classes" and "instances", or an array (H, W, 2) of these two'
 
@@ -293,3 +327,11 @@ def _regrouped(overlaps: Overlaps) -> Overlaps:
     bands = None if overlaps.bands is None else np.add.reduceat(overlaps.bands[order], starts)
     pixels = np.add.reduceat(overlaps.pixels[order], starts)
     return Overlaps(np.array([0, len(starts)], np.int64), gt[starts], pred[starts], pixels, bands)
+
+
+def _joined(parts: list[dict[str, NDArray[Any]]], name: str, dtype: type, tail: tuple[int, ...] = ()) -> NDArray[Any]:
+    return np.concatenate([part[name] for part in parts]) if parts else np.zeros((0, *tail), dtype)
+
+
+def _lengths(parts: list[dict[str, NDArray[Any]]], name: str) -> Int:
+    return offsets_of(np.array([len(part[name]) for part in parts], np.int64))
