@@ -27,9 +27,12 @@ from numpy.typing import NDArray
 
 from cvbench.columns import Int, Overlaps, Segments, offsets_of
 from cvbench.errors import InputError
+from cvbench.kernels import map_ranges
 from cvbench.metrics.base import Image, Metric, to_numpy
-from cvbench.metrics.overlaps import Rgb
-from cvbench.metrics.panoptic import VOID, PanopticParams, PanopticState, count
+from cvbench.metrics.boundary import region_bands
+from cvbench.metrics.overlaps import Rgb, count_overlaps
+from cvbench.metrics.panoptic import VOID, PanopticParams, PanopticState, count, listed_problems, result_of
+from cvbench.result import Result
 
 TASK = "coco.panoptic@1"
 
@@ -95,6 +98,83 @@ class PanopticQuality(Metric[PanopticState]):
                 raise InputError(f"void names {label}, which is the category {self.categories[label]!r}")
         self.threads = threads
         super().__init__()
+
+    def update(
+        self,
+        gt: PanopticImage | Sequence[PanopticImage],
+        pred: PanopticImage | Sequence[PanopticImage],
+        image_id: int | str | Sequence[int | str] | None = None,
+    ) -> PanopticQuality:
+        """Add an image, or a batch of images: a list of them, or one array (B, H, W, 2).
+
+        Parameters
+        ----------
+        gt, pred
+            See `cvbench.metrics.panoptic_quality`.
+        image_id
+            The id of the image, or those of a batch; else the ``image_id`` of the ground truth's dict.
+
+        Raises
+        ------
+        InputError
+            If something is missing, of another shape or type than expected, or names an unknown category; if the map
+            and the segments of a prediction do not hold the same ids. The message says where. Nothing of the batch is
+            then added.
+        """
+        truths, found = _images(gt, "gt"), _images(pred, "pred")
+        if len(truths) != len(found):
+            raise InputError(f"there are {len(truths)} images in gt and {len(found)} in pred; expected as many")
+        single = len(truths) == 1 and not isinstance(gt, (list, tuple))
+        places = [""] if single else [f"[{i}]" for i in range(len(truths))]
+        ids = _image_ids(truths, image_id, single)
+        arrays: list[dict[str, NDArray[Any]]] = [{} for _ in truths]
+
+        def reduce(start: int, stop: int) -> None:
+            for i in range(start, stop):
+                arrays[i] = self._reduce(truths[i], found[i], places[i])
+
+        map_ranges(reduce, len(truths), self.threads)
+        for number, reduced in zip(ids, arrays, strict=True):
+            self._add(number, reduced)
+        return self
+
+    def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
+        """Score all images so far; more may follow.
+
+        Parameters
+        ----------
+        weights
+            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id;
+            None: once.
+        """
+        return result_of(self.state, TASK, self.categories, weights=weights)
+
+    def _reduce(self, gt: PanopticImage, pred: PanopticImage, place: str) -> dict[str, NDArray[Any]]:
+        """What counting needs of an image: its segments and its overlaps."""
+        truth, guess = self._side(gt, f"gt{place}", True), self._side(pred, f"pred{place}", False)
+        bands = None
+        if self.params.boundary:
+            ratio = self.params.dilation_ratio
+            bands = region_bands(truth.ids, ratio), region_bands(guess.ids, ratio)
+        overlaps = count_overlaps(truth.ids, guess.ids, bands=bands, where=f"pred{place}.map")
+        truth, overlaps = self._settled(truth, overlaps, "gt")
+        guess, overlaps = self._settled(guess, overlaps, "pred")
+        problems = listed_problems(overlaps.pred, overlaps.pixels, guess.id)
+        if problems:
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            raise InputError(problems[0] + more, where=guess.where)
+        arrays: dict[str, NDArray[Any]] = {
+            "gt_id": truth.id,
+            "gt_category": truth.category,
+            "gt_area": truth.area,
+            "gt_crowd": truth.crowd,
+            "pred_id": guess.id,
+            "pred_category": guess.category,
+            "gt": overlaps.gt,
+            "pred": overlaps.pred,
+            "pixels": overlaps.pixels,
+        }
+        return arrays if overlaps.bands is None else arrays | {"bands": overlaps.bands}
 
     def _side(self, image: Any, where: str, true: bool) -> _Side:
         """The ground truth or the prediction, checked as far as it goes without the pixels of its segments."""
@@ -297,6 +377,29 @@ def _read_things(names: dict[int, str], said: dict[int, Any], things: Iterable[i
         if (number in chosen) != bool(value):
             raise InputError(f"isthing of category {number} is {value!r}, and things says otherwise")
     return chosen
+
+
+def _images(value: Any, where: str) -> list[Any]:
+    """The images of a batch, or of one."""
+    if isinstance(value, Mapping):
+        return [value]
+    if isinstance(value, (list, tuple)):
+        for i, image in enumerate(value):
+            if not isinstance(image, Mapping) and not hasattr(image, "ndim"):
+                raise InputError(f"is a {type(image).__name__}; expected {FORMS}", where=f"{where}[{i}]")
+        return list(value)
+    array = to_numpy(value)
+    return list(array) if array.ndim == 4 else [array]
+
+
+def _image_ids(truths: list[Any], given: Any, single: bool) -> list[int | str | None]:
+    if given is None:
+        given = [image.get("image_id") if isinstance(image, Mapping) else None for image in truths]
+    elif single:
+        given = [given]
+    if isinstance(given, str) or len(given) != len(truths):
+        raise InputError(f"image_id is {given!r} for {len(truths)} images; expected one for each")
+    return [number if number is None or isinstance(number, str) else _integer(number, "image_id") for number in given]
 
 
 def _crowd(segment: Mapping[str, Any], where: str) -> bool:
