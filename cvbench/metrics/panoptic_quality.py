@@ -310,6 +310,35 @@ class PanopticQuality(Metric[PanopticState]):
         return replace(state, digests=np.array([image.digest for image in images], np.int64))
 
 
+def panoptic_quality(
+    gt: PanopticImage | Sequence[PanopticImage],
+    pred: PanopticImage | Sequence[PanopticImage],
+    categories: Categories,
+    **options: Any,
+) -> Result:
+    """Panoptic quality of an image, or of a list of images.
+
+    Parameters
+    ----------
+    gt, pred
+        See `cvbench.metrics.panoptic_quality`.
+    categories, **options
+        As `PanopticQuality` takes them.
+
+    Returns
+    -------
+    Result
+        What `PanopticQuality` computes after seeing these images.
+
+    Examples
+    --------
+    >>> gt = [[[1, 5], [1, 5], [2, 0]]]
+    >>> panoptic_quality(np.array(gt), np.array(gt), {1: "person", 2: "sky"}, things=[1]).values["PQ"]
+    1.0
+    """
+    return PanopticQuality(categories, **options).update(gt, pred).compute()
+
+
 FORMS = 'a dict of "map" and "segments", a dict of "classes" and "instances", or an array (H, W, 2) of these two'
 
 
