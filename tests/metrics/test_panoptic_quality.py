@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings, strategies as st
 
 from cvbench import InputError
 from cvbench.metrics.overlaps import Rgb
-from cvbench.metrics.panoptic_quality import panoptic_quality
+from cvbench.metrics.panoptic_quality import PanopticQuality, panoptic_quality
+from mode import JIT
 
 CATEGORIES = {1: {"name": "person", "isthing": 1}, 2: {"name": "sky", "isthing": 0}}
 GT = {
@@ -60,3 +63,97 @@ def test_classes_and_instances_are_segments() -> None:
     assert scores(gt, strange, void=[200, 255])["PQ_stuff"] == 2 / 3
     with pytest.raises(InputError, match=r"pred: class 200 in 1 pixels is no category; expected one of 1, 2, or name"):
         scores(gt, strange)
+
+
+def listed_form(classes: np.ndarray, instances: np.ndarray, categories: dict[int, Any]) -> dict[str, Any]:
+    """The same image as a map with a table, pixel by pixel."""
+    ids, segments = np.zeros(classes.shape, np.int64), {}
+    for at in np.ndindex(classes.shape):
+        kind = int(classes[at])
+        if kind in categories:
+            key = (kind, int(instances[at]) if categories[kind]["isthing"] else 0)
+            ids[at] = segments.setdefault(key, len(segments) + 1)
+    return {"map": ids, "segments": [{"id": number, "category_id": kind} for (kind, _), number in segments.items()]}
+
+
+@settings(max_examples=60 if JIT else 10)
+@given(seed=st.integers(0, 2**32 - 1), boundary=st.booleans(), negative=st.booleans(), size=st.integers(0, 9))
+def test_both_forms_of_an_image_are_one(seed: int, boundary: bool, negative: bool, size: int) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = np.array([-5, 0, 3, 2**31 - 1] if negative else [0, 3, 4, 250])
+    categories = {int(kind): {"name": str(kind), "isthing": int(i % 2)} for i, kind in enumerate(kinds[:3])}
+    classes = kinds[rng.integers(0, 4, (2, size, 10))].repeat(2, axis=1)
+    instances = rng.choice([0, 1, 2**32 - 2], (2, 2 * size, 10))
+    both = [{"classes": kind, "instances": number} for kind, number in zip(classes, instances, strict=True)]
+    listed = [listed_form(*image.values(), categories) for image in both]
+    rules = {"void": kinds[3], "boundary": boundary}
+    result = panoptic_quality(*both, categories, **rules)
+    assert result.same_scores(panoptic_quality(*listed, categories, **rules))
+
+
+def test_a_batch_equals_its_images() -> None:
+    one, batch = PanopticQuality(CATEGORIES), PanopticQuality(CATEGORIES, threads=2)
+    for image in range(3):
+        one.update(GT, PRED, image)
+    assert batch.update([GT] * 3, [PRED] * 3, [2, 1, 0]).compute().same_scores(one.compute())
+    stacked = np.stack([LABELLED["classes"], LABELLED["instances"]], axis=-1)
+    assert (
+        len(PanopticQuality(CATEGORIES).update(np.stack([stacked] * 4), torch.tensor(np.stack([stacked] * 4))).state)
+        == 4
+    )
+
+
+def test_ids_of_images() -> None:
+    def ids(*arguments: Any) -> list[Any]:
+        found: list[Any] = PanopticQuality(CATEGORIES).update(*arguments).state.image_ids.tolist()
+        return found
+
+    assert ids(GT | {"image_id": "b"}, PRED) == ["b"]
+    assert ids([GT, GT], [PRED, PRED], ["d", "c"]) == ["c", "d"]
+    assert ids(GT, PRED, np.int32(4)) == [4]
+    assert ids(GT, PRED, "name") == ["name"]
+    for given_ids in ([1], "ab", [1, 2, 3]):
+        with pytest.raises(InputError, match="for 2 images; expected one for each"):
+            ids([GT, GT], [PRED, PRED], given_ids)
+    with pytest.raises(InputError, match=r"image_id: is 1\.5; expected an integer"):
+        ids(GT, PRED, 1.5)
+
+
+def test_crowds_and_areas_of_the_ground_truth_are_read() -> None:
+    crowd = GT | {"segments": [GT["segments"][0] | {"iscrowd": 1}, GT["segments"][1]]}
+    assert np.isnan(scores(crowd, PRED)["RQ_things"]), "excused, and nothing else is there"
+    stated = GT | {"segments": [segment | {"area": 4.5} for segment in GT["segments"]]}
+    assert scores(stated, PRED)["PQ_things"] == 4 / 5
+    assert scores(stated, PRED, area="json")["PQ_things"] == 4 / 5.5
+    assert scores(LABELLED, LABELLED, area="json")["PQ"] == 1, "classes and instances have the area of their pixels"
+
+
+def test_inputs_stay_as_they_are() -> None:
+    images = [with_map(GT, np.array), with_map(PRED, np.array), copy.deepcopy(LABELLED)]
+    before = copy.deepcopy(images)
+    for gt in images:
+        scores(gt, images[1], boundary=True)
+    np.testing.assert_equal(images, before)
+
+
+def test_images_without_pixels_or_segments() -> None:
+    empty = {"map": np.zeros((0, 5), np.int32), "segments": []}
+    void = {"map": np.zeros((3, 5), np.int32), "segments": []}
+    for image in (empty, void, np.full((2, 3, 2), 77), np.zeros((0, 3, 2), np.int64)):
+        assert np.isnan(list(scores(image, image, void=77).values())).all()
+
+
+@pytest.mark.parametrize(
+    ("categories", "options"),
+    [
+        ([{"id": 1, "name": "person", "isthing": 1}, {"id": 2, "name": "sky", "isthing": 0, "color": [1, 2, 3]}], {}),
+        ({1: "person", 2: "sky"}, {"things": (1,)}),
+        ({1: {"name": "person"}, 2: {"name": "sky"}}, {"things": np.array([1])}),
+        (CATEGORIES, {"things": [1]}),
+    ],
+)
+def test_categories_of_every_form(categories: Any, options: dict[str, Any]) -> None:
+    metric = PanopticQuality(categories, **options)
+    assert metric.categories == {1: "person", 2: "sky"}
+    assert metric.things == {1}
+    assert [row["name"] for row in metric.update(GT, PRED).compute().per_category] == ["person", "sky"]
