@@ -157,3 +157,83 @@ def test_categories_of_every_form(categories: Any, options: dict[str, Any]) -> N
     assert metric.categories == {1: "person", 2: "sky"}
     assert metric.things == {1}
     assert [row["name"] for row in metric.update(GT, PRED).compute().per_category] == ["person", "sky"]
+
+
+@pytest.mark.parametrize(
+    ("categories", "options", "message"),
+    [
+        ({1: "person"}, {}, r"whether category 1 is a thing; give isthing, or things=\[ids\]"),
+        ({1: "person"}, {"things": [4]}, "things names 4; expected one of 1"),
+        (CATEGORIES, {"things": [1, 2]}, "isthing of category 2 is 0, and things says otherwise"),
+        ({1: {"isthing": 2}}, {}, "isthing of 1 is 2; expected 0 or 1"),
+        ([{"id": 1, "isthing": 1}] * 2, {}, "id 1 comes more than once"),
+        ({}, {"things": []}, "there are none"),
+        (["person"], {}, "expected a list of {id, name, isthing}, or a mapping"),
+        ({1.5: "person"}, {"things": []}, r"categories: is 1\.5; expected an integer"),
+        (CATEGORIES, {"void": 2}, "void names 2, which is the category 'sky'"),
+        (CATEGORIES, {"area": "mask"}, "area 'mask' is unknown"),
+    ],
+)
+def test_categories_and_rules_that_are_refused(categories: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        PanopticQuality(categories, **options)
+
+
+def changed(image: dict[str, Any], i: int, **changes: Any) -> dict[str, Any]:
+    segments = [dict(segment) for segment in image["segments"]]
+    segments[i] |= changes
+    return image | {"segments": segments}
+
+
+@pytest.mark.parametrize(
+    ("gt", "pred", "message"),
+    [
+        (
+            GT,
+            {"segmentation": [[1]], "segments_info": []},
+            "pred: has no 'map'; it has segmentation, segments_info; exp",
+        ),
+        (GT, {"map": [[1]]}, "pred: has no 'segments'; it has map; expected a dict"),
+        (GT, {"classes": [[1]]}, "pred: has no 'instances'; expected a dict"),
+        (GT, (torch.tensor(PRED["map"]), PRED["segments"]), r"pred\[1\]: is a list; expected a dict of \"map\""),
+        (GT, np.zeros((2, 4)), r"pred: has shape \(2, 4\); expected a dict of .* or an array \(H, W, 2\)"),
+        (GT, with_map(PRED, lambda ids: np.array(ids)[None]), r"pred\.map: has shape \(1, 2, 4\); expected \(H, W\)"),
+        (
+            GT,
+            with_map(PRED, lambda ids: np.array(ids)[:1]),
+            r"pred\.map: has shape \(1, 4\), the ground truth \(2, 4\)",
+        ),
+        (GT, with_map(PRED, lambda ids: np.array(ids, float)), r"pred\.map: holds float64; expected integers"),
+        (GT, PRED | {"segments": {3: 1}}, r"pred\.segments: expected a list of dicts with id and category_id"),
+        (GT, PRED | {"segments": [{"id": 3, "label_id": 1}]}, r"segments\[0\]: has no 'category_id'; it has id, label"),
+        (GT, changed(PRED, 1, category_id=8), r"pred\.segments\[1\]\.category_id: is 8; expected one of 1, 2"),
+        (changed(GT, 0, category_id=8), PRED, r"gt\.segments\[0\]\.category_id: is 8; expected one of 1, 2"),
+        (GT, changed(PRED, 0, id=0), r"pred\.segments\[0\]\.id: is 0, which is void; number segments from 1 on"),
+        (GT, changed(PRED, 0, id=4.0), r"pred\.segments\[0\]\.id: is 4\.0; expected an integer"),
+        (GT, changed(PRED, 0, id=3), r"pred\.segments: id 3 is listed more than once"),
+        (GT, changed(PRED, 0, id=6), "pred: the map has id 4 in 3 pixels and no segment lists it; .* \\(and 1 more\\)"),
+        (GT, with_map(PRED, lambda ids: np.where(np.array(ids) == 4, 0, ids)), "pred: segment 4 is listed and the map"),
+        (changed(GT, 0, iscrowd=2), PRED, r"gt\.segments\[0\]\.iscrowd: is 2; expected 0 or 1"),
+        (changed(GT, 0, area=-1), PRED, r"gt\.segments\[0\]\.area: is -1; expected pixels, 0 or more"),
+        (changed(GT, 0, area="4"), PRED, r"gt\.segments\[0\]\.area: is '4'; expected pixels, 0 or more"),
+        (changed(GT, 0, area=None), PRED, r"gt\.segments\[0\]\.area: is None; expected pixels, 0 or more"),
+        ([GT], [PRED, PRED], "1 images in gt and 2 in pred"),
+        ([GT, changed(GT, 0, id=0)], [PRED, PRED], r"gt\[1\]\.segments\[0\]\.id: is 0"),
+        (GT, LABELLED | {"classes": [[1.0] * 4] * 2}, r"pred\.classes: holds float64; expected integers"),
+        (GT, LABELLED | {"instances": [[0] * 4]}, r"pred\.instances: has shape \(1, 4\); expected two equal"),
+        (GT, LABELLED | {"instances": [[-1] * 4] * 2}, r"pred\.instances: holds -1; expected 0 to 4294967294"),
+        (GT, LABELLED | {"classes": [[2**31] * 4] * 2}, r"pred\.classes: holds 2147483648; expected -2147483647 to"),
+    ],
+)
+def test_what_is_refused(gt: Any, pred: Any, message: str) -> None:
+    metric = PanopticQuality(CATEGORIES)
+    with pytest.raises(InputError, match=message):
+        metric.update(gt, pred)
+    assert len(metric.state) == 0, "nothing of a refused batch is kept"
+
+
+def test_areas_are_asked_for_where_they_decide() -> None:
+    with pytest.raises(
+        InputError, match=r"gt\.segments\[0\]: has no 'area', which area=json takes; area=png takes the"
+    ):
+        PanopticQuality(CATEGORIES, area="json").update(GT, PRED)
