@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,17 @@ class Tally:
     )  # of all its pixels, by image that has it in the ground truth
     shared: int = 0
     union: int = 0
+
+
+def tallies(
+    images: list[tuple[dict[str, Any], dict[str, Any]]], categories: list[int], **rules: Any
+) -> dict[int, Tally]:
+    """The counts of all images, each a pair of dicts with ``map`` and ``segments``."""
+    found = {category: Tally() for category in categories}
+    for gt, pred in images:
+        add_image(found, gt, pred, **rules)
+        add_regions(found, gt, pred)
+    return found
 
 
 def add_image(
@@ -87,6 +99,55 @@ def band(mask: np.ndarray, ratio: float) -> np.ndarray:
         steps = [np.roll(left, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
         left = np.logical_and.reduce(steps)
     return np.asarray(mask & ~left[1:-1, 1:-1])
+
+
+def add_regions(found: dict[int, Tally], gt: dict[str, Any], pred: dict[str, Any]) -> None:
+    """What both PQ† ask for: a category's segments of an image as one region, without a threshold."""
+    gt_masks, pred_masks = masks_of(gt), masks_of(pred)
+    nothing = np.zeros(np.shape(gt["map"]), np.bool_)
+    for category, tally in found.items():
+        of = [segment for segment in gt["segments"] if segment["category_id"] == category]
+        crowd = sum((gt_masks[s["id"]] for s in of if s.get("iscrowd")), nothing)
+        truth = sum((gt_masks[s["id"]] for s in of if not s.get("iscrowd")), nothing)
+        guess = sum((pred_masks[s["id"]] for s in pred["segments"] if s["category_id"] == category), nothing)
+        guess = guess & (np.asarray(gt["map"]) != VOID) & ~crowd
+        shared, union = int((truth & guess).sum()), int((truth | guess).sum())
+        tally.shared += shared
+        tally.union += union
+        if truth.any():
+            tally.region_ious.append(shared / union)
+
+
+def figures(found: dict[int, Tally], things: set[int]) -> dict[str, float]:
+    """PQ, SQ and RQ of all, things and stuff (``pq_average``), and both PQ†."""
+    figures = {}
+    quality = {category: averages(tally) for category, tally in found.items()}
+    for suffix, chosen in (("", set(found)), ("_things", things), ("_stuff", set(found) - things)):
+        for i, name in enumerate(("PQ", "SQ", "RQ")):
+            figures[name + suffix] = mean([quality[category][i] for category in chosen if quality[category]])
+    of_things = [quality[category][0] for category in things if quality[category]]
+    stuff = [found[category] for category in set(found) - things]
+    figures["PQ_dagger_porzi"] = mean(of_things + [mean(tally.region_ious) for tally in stuff if tally.region_ious])
+    figures["PQ_dagger_kitti"] = mean(of_things + [tally.shared / tally.union for tally in stuff if tally.union])
+    return figures
+
+
+def averages(tally: Tally) -> tuple[float, ...]:
+    """PQ, SQ, RQ of a category, or nothing where it does not occur."""
+    objects = tally.tp + 0.5 * tally.fp + 0.5 * tally.fn
+    if not objects:
+        return ()
+    total = exact_sum(tally.ious)
+    return total / objects, total / tally.tp if tally.tp else 0.0, tally.tp / objects
+
+
+def exact_sum(values: list[float]) -> float:
+    """The sum, rounded once."""
+    return float(sum(map(Fraction, values)))
+
+
+def mean(values: list[float]) -> float:
+    return exact_sum(values) / len(values) if values else math.nan
 
 
 def overlaps_of(gt: Any, pred: Any) -> Overlaps:
