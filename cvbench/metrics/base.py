@@ -169,6 +169,15 @@ def image_weights(state: State, weights: NDArray[Any] | Mapping[Any, int] | None
     return weights.astype(np.int64)
 
 
+def to_numpy(value: Any) -> NDArray[Any]:
+    """The array that an array, a torch tensor on any device or a list stands for."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        # NumPy has no bfloat16
+        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
+    return np.asarray(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """A checked image that waits to be counted: its id, its digest (see `State`), its arrays."""

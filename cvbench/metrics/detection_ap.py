@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cvbench.columns import Detections, Float, GroundTruth, Int, Masks, image_of_rows, offsets_of, take_rows
 from cvbench.errors import InputError
-from cvbench.metrics.base import Image, Metric
+from cvbench.metrics.base import Image, Metric, to_numpy
 from cvbench.metrics.detection import DetectionParams, DetectionState, IouType, count, result_of, with_dropped
 from cvbench.metrics.masks import masks_from_counts, masks_from_strings, rle_area, rle_encode
 from cvbench.result import Result
@@ -286,7 +286,7 @@ def _array(
     value = image.get(name, default)
     if value is None:
         raise InputError(f"has no {name!r}; it has {_some(image)}", where=where)
-    array = _to_numpy(value)
+    array = to_numpy(value)
     if array.size == 0 and len(array) == 0:
         array = array.reshape([0 if n is None else n for n in shape])
     if array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
@@ -303,20 +303,11 @@ def _array(
     return array
 
 
-def _to_numpy(value: Any) -> NDArray[Any]:
-    """The array that an array, a torch tensor on any device or a list stands for."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        # NumPy has no bfloat16
-        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
-    return np.asarray(value)
-
-
 def _image_id(image: ImageDict, where: str) -> int | str | None:
     value = image.get("image_id")
     if value is None or isinstance(value, str):
         return value
-    array = _to_numpy(value)
+    array = to_numpy(value)
     if array.size != 1 or array.dtype.kind not in "iu":
         raise InputError(f"is {value!r}; expected one integer or a string", where=f"{where}.image_id")
     return int(array.reshape(()))
@@ -330,7 +321,7 @@ def _masks(image: ImageDict, where: str, n: int) -> Masks:
     if isinstance(value, Sequence) and value and isinstance(value[0], Mapping):
         masks = _from_rle_dicts(value, f"{where}.masks")
     else:
-        array = _to_numpy(value)
+        array = to_numpy(value)
         if array.ndim == 4 and array.shape[1] == 1 and array.dtype.kind == "f":
             raise InputError(
                 f"has shape {array.shape} with soft values; threshold and squeeze them: (masks > 0.5)[:, 0]",
