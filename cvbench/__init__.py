@@ -21,6 +21,10 @@ _HOMES = {
         "MismatchError",
         "MissingDependency",
     ),
+    "cvbench.metrics.boundary": (
+        "boundary_f",
+        "region_bands",
+    ),
     "cvbench.metrics.detection": (
         "COCO_SIGMAS",
         "DetectionParams",
@@ -44,11 +48,24 @@ _HOMES = {
         "rle_merge",
         "rle_to_strings",
     ),
+    "cvbench.metrics.mean_iou": (
+        "CityscapesIoU",
+        "ConfusionMatrix",
+        "MeanIoU",
+        "confusion_matrix",
+        "mean_iou",
+    ),
+    "cvbench.metrics.panoptic": ("PanopticParams",),
+    "cvbench.metrics.panoptic_quality": (
+        "PanopticQuality",
+        "panoptic_quality",
+    ),
     "cvbench.metrics.precision_recall": (
         "average_precision",
         "greedy_match",
         "precision_recall_curve",
     ),
+    "cvbench.metrics.semantic": ("SemanticParams",),
     "cvbench.metrics.similarity": (
         "box_iou",
         "oks",

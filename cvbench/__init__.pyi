@@ -8,6 +8,7 @@ from cvbench.errors import (
     MismatchError as MismatchError,
     MissingDependency as MissingDependency,
 )
+from cvbench.metrics.boundary import boundary_f as boundary_f, region_bands as region_bands
 from cvbench.metrics.detection import COCO_SIGMAS as COCO_SIGMAS, DetectionParams as DetectionParams
 from cvbench.metrics.detection_ap import DetectionAP as DetectionAP, detection_ap as detection_ap
 from cvbench.metrics.masks import (
@@ -25,11 +26,21 @@ from cvbench.metrics.masks import (
     rle_merge as rle_merge,
     rle_to_strings as rle_to_strings,
 )
+from cvbench.metrics.mean_iou import (
+    CityscapesIoU as CityscapesIoU,
+    ConfusionMatrix as ConfusionMatrix,
+    MeanIoU as MeanIoU,
+    confusion_matrix as confusion_matrix,
+    mean_iou as mean_iou,
+)
+from cvbench.metrics.panoptic import PanopticParams as PanopticParams
+from cvbench.metrics.panoptic_quality import PanopticQuality as PanopticQuality, panoptic_quality as panoptic_quality
 from cvbench.metrics.precision_recall import (
     average_precision as average_precision,
     greedy_match as greedy_match,
     precision_recall_curve as precision_recall_curve,
 )
+from cvbench.metrics.semantic import SemanticParams as SemanticParams
 from cvbench.metrics.similarity import box_iou as box_iou, oks as oks
 from cvbench.result import Provenance as Provenance, Result as Result, Signature as Signature, comparable as comparable
 from cvbench.scoring import check as check, score as score

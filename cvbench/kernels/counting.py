@@ -3,7 +3,7 @@
 A map is read through a flat view of the memory that it spans, and a layout says where the pixel of a row and a column
 lies in it. So any order and any strides will do, and nothing is copied or converted.
 
-The layout of two maps is eight integers: rows, columns; then for each map the place of its first pixel, the steps to
+The layout of two maps is ten integers: rows, columns; then for each map the place of its first pixel, the steps to
 the next row and to the next column, all in elements, and its channels: 1, or 3 for ids coded as colours, R + 256 G +
 65536 B.
 """

@@ -107,7 +107,7 @@ def _checked(value: Any, where: str) -> Rgb | NDArray[Any]:
     if array.dtype.kind not in "iu":
         hint = "; take the argmax of logits first" if array.dtype.kind == "f" else ""
         raise InputError(f"holds {array.dtype}; expected integers{hint}", where=where)
-    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+    if array.dtype.kind == "u" and array.itemsize == 8 and array.size and array.max() > np.iinfo(np.int64).max:
         raise InputError(f"holds {array.max()}; expected values below 2**63", where=where)
     return np.ascontiguousarray(array, array.dtype.newbyteorder("=")) if not array.dtype.isnative else array
 

@@ -273,7 +273,7 @@ class PanopticQuality(Metric[PanopticState]):
         values = values[values != VOID]
         crowd = np.zeros(len(values), np.bool_)
         settled = replace(side, id=values, category=(values - 1) // INSTANCES, area=area, crowd=crowd)
-        return settled, _regrouped(replace(overlaps, **{name: ids}))
+        return settled, regrouped(replace(overlaps, **{name: ids}))
 
     def _count(self, images: list[Image]) -> PanopticState:
         images = sorted(images, key=lambda image: image.id)
@@ -451,7 +451,7 @@ def _some(categories: Mapping[int, str]) -> str:
     return "one of " + ", ".join(ids[:8]) + (", …" if len(ids) > 8 else "")
 
 
-def _regrouped(overlaps: Overlaps) -> Overlaps:
+def regrouped(overlaps: Overlaps) -> Overlaps:
     """One row per pair, ascending, after values were renamed in the rows of one image."""
     order = np.lexsort((overlaps.pred, overlaps.gt))
     gt, pred = overlaps.gt[order], overlaps.pred[order]
