@@ -8,26 +8,37 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from cvbench import DetectionAP, MismatchError, Result
+from cvbench import CityscapesIoU, DetectionAP, MeanIoU, MismatchError, PanopticQuality, Result
 from cvbench.metrics.base import Metric
 from generated import Knobs, coco, knobs
+from panoptic_cases import CATEGORIES, panoptic_images
+from semantic_cases import MapKnobs, city_maps, label_maps
 
 Pair = tuple[dict[str, Any], dict[str, Any]]
 
 
+def update_with_dicts(metric: Any, gt: dict[str, Any], pred: dict[str, Any]) -> None:
+    metric.update(gt, pred)
+
+
+def update_with_maps(metric: Any, gt: dict[str, Any], pred: dict[str, Any]) -> None:
+    metric.update(gt["map"], pred["map"], gt.get("image_id"))
+
+
 @dataclass(frozen=True)
 class Case:
-    """A metric and images for it."""
+    """A metric, images for it, and how it takes them."""
 
     metric: Callable[[], Metric[Any]]
     images: Callable[[Knobs], list[Pair]]
+    update: Callable[[Any, dict[str, Any], dict[str, Any]], None] = update_with_dicts
 
 
 def detection_images(iou_type: str) -> Callable[[Knobs], list[Pair]]:
@@ -60,12 +71,31 @@ def detection_images(iou_type: str) -> Callable[[Knobs], list[Pair]]:
     return images
 
 
+def map_images(maps: Callable[[MapKnobs], list[tuple[Any, Any]]]) -> Callable[[Knobs], list[Pair]]:
+    def images(knobs: Knobs) -> list[Pair]:
+        side, noise = 9 if knobs.crowds else 4, 0.1 * (knobs.seed % 4)
+        drawn = maps(MapKnobs(knobs.seed, knobs.images, 4, side, knobs.objects, noise, knobs.crowds))
+        return [({"image_id": 2 * i, "map": gt}, {"map": pred}) for i, (gt, pred) in enumerate(drawn)]
+
+    return images
+
+
 CASES = {
     f"detection {iou_type}": Case(
         lambda iou_type=iou_type: DetectionAP(iou_type, box_format="xywh"), detection_images(iou_type)
     )
     for iou_type in ("bbox", "segm", "boundary", "keypoints")
 }
+CASES["panoptic"] = Case(lambda: PanopticQuality(CATEGORIES, area="json"), panoptic_images)
+CASES["panoptic boundary"] = replace(
+    CASES["panoptic"], metric=lambda: PanopticQuality(CATEGORIES, area="json", boundary=True, dilation_ratio=0.1)
+)
+CASES["semantic"] = Case(lambda: MeanIoU(4, ignore_index=255), map_images(label_maps), update_with_maps)
+CASES["semantic by image"] = replace(CASES["semantic"], metric=lambda: MeanIoU(4, ignore_index=255, aggregate="image"))
+CASES["semantic boundary"] = replace(
+    CASES["semantic"], metric=lambda: MeanIoU(4, ignore_index=255, boundary=True, dilation_ratio=0.1)
+)
+CASES["cityscapes"] = Case(CityscapesIoU, map_images(city_maps), update_with_maps)
 
 every_metric = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 
@@ -73,7 +103,7 @@ every_metric = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def fed(case: Case, images: list[Pair]) -> Any:
     metric = case.metric()
     for gt, pred in images:
-        metric.update(gt, pred)
+        case.update(metric, gt, pred)
     return metric
 
 
@@ -176,3 +206,7 @@ def test_an_image_counts_once(case: Case) -> None:
 def test_states_under_other_rules_do_not_merge() -> None:
     with pytest.raises(MismatchError, match="params differs"):
         DetectionAP().merge(DetectionAP(max_dets=(5,)))
+    with pytest.raises(MismatchError, match="params differs"):
+        MeanIoU(3).merge(MeanIoU(4))
+    with pytest.raises(MismatchError, match="params differs"):
+        PanopticQuality(CATEGORIES).merge(PanopticQuality(CATEGORIES, area="json"))
