@@ -2,25 +2,66 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from cvbench import TASKS, InputError, score
+from cvbench import TASKS, InputError, PanopticParams, SemanticParams, score
+from cvbench.metrics import cityscapes, semantic
 from cvbench.metrics.detection import AREAS, VERSION, DetectionParams
-from cvbench.tasks import COCO_AREAS, find
+from cvbench.tasks import COCO_AREAS, Task, find
 from generated import Knobs, coco
+from panoptic_cases import CATEGORIES, panoptic_images
+from semantic_cases import MapKnobs, city_maps, label_maps
 
 KNOBS = Knobs(0, 2, 2, 4, 6, 5, True, True, 1, False)
 
 
+CHANGES: dict[str, tuple[dict[str, str], ...]] = {
+    "coco": ({"max_dets": "3,7", "areas": "all:0:1e10,tiny:0:50,large:9216:1e10", "iou_thresholds": "0.5"},),
+    "panoptic": ({"boundary": "yes"}, {"area": "png"}),
+    "semantic": ({"boundary": "yes"}, {"aggregate": "image"}, {"preset": "mmseg"}),
+    "cityscapes": (),
+}
+"""Parameters under which figures may be others."""
+
+NEEDED = {"semantic": {"num_classes": "4", "ignore_index": "255"}}
+
+
+def inputs_of(task: Task, folder: Path) -> tuple[Any, Any, dict[str, Any]]:
+    """Ground truth, predictions, and where else their parts are."""
+    if task.family == "coco":
+        return *coco(KNOBS, task.settings["iou_type"]), {}
+    if task.family == "panoptic":
+        gt, pred = panoptic_files(panoptic_images(KNOBS), folder)
+        return gt, pred, {"gt_folder": folder, "pred_folder": folder}
+    pairs = (city_maps if task.family == "cityscapes" else label_maps)(MapKnobs(3, 2, 4, 9, 4, 0.2, True))
+    return [gt for gt, _ in pairs], [pred for _, pred in pairs], {}
+
+
+def panoptic_files(images: list[Any], folder: Path) -> list[dict[str, Any]]:
+    sides: list[dict[str, Any]] = [
+        {"annotations": [], "categories": [{"id": number, **category} for number, category in CATEGORIES.items()]}
+        for _ in range(2)
+    ]
+    for i, pair in enumerate(images):
+        for name, image, side in zip(("gt", "pred"), pair, sides, strict=True):
+            np.save(folder / f"{name}{i}.npy", image["map"])
+            record = {"image_id": i, "file_name": f"{name}{i}.npy", "segments_info": image["segments"]}
+            side["annotations"].append(record)
+    return sides
+
+
 @pytest.mark.parametrize("name", TASKS)
-def test_figures_are_those_of_results(name: str) -> None:
+def test_figures_are_those_of_results(name: str, tmp_path: Path) -> None:
     task = TASKS[name]
-    for texts in ({}, {"max_dets": "3,7", "areas": "all:0:1e10,tiny:0:50,large:9216:1e10", "iou_thresholds": "0.5"}):
-        parameters = task.parse(texts)
-        result = score(name, *coco(KNOBS, task.settings["iou_type"]), **parameters)
+    gt, pred, places = inputs_of(task, tmp_path)
+    for texts in ({}, *CHANGES[task.family]):
+        parameters = task.parse(NEEDED.get(task.family, {}) | texts)
+        result = score(name, gt, pred, **places, **parameters)
         assert list(task.describe(parameters)) == list(result.values)
         assert set(task.headline) <= set(result.values)
         assert result.task == task.id
@@ -29,19 +70,27 @@ def test_figures_are_those_of_results(name: str) -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_default_texts_say_what_the_defaults_are(name: str) -> None:
     task = TASKS[name]
-    official = DetectionParams.of(task.settings["iou_type"])
+    official: Any = {
+        "coco": lambda: DetectionParams.of(task.settings["iou_type"]),
+        "panoptic": lambda: PanopticParams(dilation_ratio=task.settings["dilation_ratio"]),
+        "semantic": lambda: SemanticParams.of(num_classes=3),
+        "cityscapes": lambda: None,
+    }[task.family]()
     for parameter in task.parameters:
-        if hasattr(official, parameter.name) and parameter.name != "sigmas":
-            changed = DetectionParams.of(
-                task.settings["iou_type"], **{parameter.name: parameter.parse(parameter.default_text)}
-            )
+        own = parameter.name in ("sigmas", "class_ids", "label_map")  # their defaults are said in words
+        if hasattr(official, parameter.name) and not own:
+            changed = replace(official, **{parameter.name: parameter.parse(parameter.default_text)})
             assert changed == official, parameter.name
 
 
 def test_one_fact_in_two_layers() -> None:
-    # the table of tasks does not import Numba, so it repeats what the metric knows
+    # the table of tasks does not import Numba, so it repeats what the metrics know
     assert COCO_AREAS == AREAS
-    assert {task.version for task in TASKS.values()} == {VERSION}
+    versions = {"coco": VERSION, "panoptic": 1, "semantic": semantic.VERSION, "cityscapes": cityscapes.VERSION}
+    assert {task.family: task.version for task in TASKS.values()} == versions
+    choices = next(rule for rule in TASKS["semantic.miou"].parameters if rule.name == "preset")
+    for preset in semantic.PRESETS:
+        assert choices.parse(preset) == preset
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -125,8 +126,9 @@ def _map_sets(
     settings: Mapping[str, Any], gt: Source, pred: Source, parameters: Mapping[str, Any]
 ) -> tuple[MapSet, MapSet]:
     by = parameters.get("match", "stem")
+    usual = settings["gt_suffix"] if isinstance(gt, (str, os.PathLike)) else ""  # arrays have no names of files
     return (
-        open_maps(gt, "gt", suffix=parameters.get("gt_suffix", settings["gt_suffix"]), by=by),
+        open_maps(gt, "gt", suffix=parameters.get("gt_suffix", usual), by=by),
         open_maps(pred, "pred", suffix=parameters.get("pred_suffix", ""), by=by),
     )
 
