@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
@@ -124,7 +125,7 @@ class Provenance:
     @classmethod
     def collect(cls) -> Provenance:
         """The provenance of a result made here and now."""
-        commit, dirty = checkout_state(Path(__file__).parent)
+        commit, dirty = _own_state()
         return cls(
             cvbench=_version("cvbench"),
             commit=commit,
@@ -167,6 +168,13 @@ def checkout_state(folder: Path) -> tuple[str | None, bool | None]:
     return None if commit == "(initial)" else commit, any(not line.startswith("#") for line in lines)
 
 
+@cache
+def _own_state() -> tuple[str | None, bool | None]:
+    """The checkout state of this package when it was first asked for; asking git takes some milliseconds."""
+    return checkout_state(Path(__file__).parent)
+
+
+@cache
 def _version(package: str) -> str:
     try:
         return metadata.version(package)
@@ -174,6 +182,7 @@ def _version(package: str) -> str:
         return "unknown"
 
 
+@cache
 def _cpu() -> str:
     with suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
