@@ -83,7 +83,7 @@ class _Scored:
         threads: int | None,
         progress: Progress | None,
     ) -> None:
-        gt_maps, pred_maps = _map_sets(settings, gt, pred, parameters)
+        gt_maps, pred_maps = _maps(settings, gt, "gt", parameters), _maps(settings, pred, "pred", parameters)
         found = pair_maps(gt_maps, pred_maps)
         sides = Side(gt_maps, found.gt), Side(pred_maps, found.pred)
         pairs = _compared(sides, counter, threads, progress)
@@ -103,10 +103,8 @@ def _check(
     settings: Mapping[str, Any], files: Sequence[Source], parameters: Mapping[str, Any], counter: Counter
 ) -> list[Problem]:
     alone = len(files) == 1
-    if alone:
-        suffix = parameters.get("gt_suffix", settings["gt_suffix"])
-        parameters = {**parameters, "gt_suffix": suffix, "pred_suffix": suffix}
-    gt_maps, pred_maps = _map_sets(settings, files[0], files[-1], parameters)
+    gt_maps = _maps(settings, files[0], "gt", parameters)
+    pred_maps = gt_maps if alone else _maps(settings, files[1], "pred", parameters)
     problems = list(pairing_problems(gt_maps, pred_maps))
     if problems:
         return problems
@@ -122,15 +120,11 @@ def _check(
     return list(dict.fromkeys(problem for pair in pairs for problem in pair.problems))
 
 
-def _map_sets(
-    settings: Mapping[str, Any], gt: Source, pred: Source, parameters: Mapping[str, Any]
-) -> tuple[MapSet, MapSet]:
-    by = parameters.get("match", "stem")
-    usual = settings["gt_suffix"] if isinstance(gt, (str, os.PathLike)) else ""  # arrays have no names of files
-    return (
-        open_maps(gt, "gt", suffix=parameters.get("gt_suffix", usual), by=by),
-        open_maps(pred, "pred", suffix=parameters.get("pred_suffix", ""), by=by),
-    )
+def _maps(settings: Mapping[str, Any], source: Source, side: str, parameters: Mapping[str, Any]) -> MapSet:
+    # arrays have no names of files, from which an end could be taken
+    usual = settings["gt_suffix"] if side == "gt" and isinstance(source, (str, os.PathLike)) else ""
+    suffix = parameters.get(f"{side}_suffix", usual)
+    return open_maps(source, side, suffix=suffix, by=parameters.get("match", "stem"))
 
 
 def _compared(
