@@ -61,24 +61,10 @@ def decoding(gt: Path, pred: Path) -> Run:
 
 
 def panoptic_cvbench(gt: Path, pred: Path, threads: int | None = None) -> Run:
-    from cvbench.columns import Overlaps
-    from cvbench.io.panoptic import read_panoptic
-    from cvbench.kernels import map_ranges
-    from cvbench.metrics.overlaps import Rgb, count_overlaps, join_overlaps
-    from cvbench.metrics.panoptic import PanopticParams, count, summarize
+    from cvbench import score
 
     def run() -> list[float]:
-        reading = read_panoptic(gt, pred)
-        parts: dict[int, Overlaps] = {}
-
-        def reduce(start: int, stop: int) -> None:
-            for i in range(start, stop):
-                truth, guess = (Rgb(maps.read(i).pixels) for maps in (reading.gt_maps, reading.pred_maps))
-                parts[i] = count_overlaps(truth, guess)
-
-        map_ranges(reduce, len(reading.gt_maps), threads)
-        overlaps = join_overlaps([parts[i] for i in range(len(parts))])
-        values = summarize(count(reading.gt, reading.pred, overlaps, PanopticParams("json"))).values
+        values = score("coco.panoptic", gt, pred, threads=threads).values
         return [values[name] for name in PANOPTIC_FIGURES]
 
     return run
@@ -96,27 +82,10 @@ def panoptic_hotcoco(gt: Path, pred: Path) -> Run:
 
 
 def semantic_cvbench(gt: Path, pred: Path, threads: int | None = None) -> Run:
-    from cvbench.columns import Overlaps
-    from cvbench.io.label_maps import open_maps, pair_maps
-    from cvbench.kernels import map_ranges
-    from cvbench.metrics.overlaps import count_overlaps, join_overlaps
-    from cvbench.metrics.semantic import SemanticParams, count, summarize
+    from cvbench import score
 
-    params = SemanticParams.of(None, CLASSES, ignore_index=IGNORED)
-
-    def run() -> list[float]:
-        truths, guesses = open_maps(gt, "gt"), open_maps(pred, "pred")
-        pairs, parts = pair_maps(truths, guesses), dict[int, Overlaps]()
-
-        def reduce(start: int, stop: int) -> None:
-            for i in range(start, stop):
-                parts[i] = count_overlaps(truths.read(pairs.gt[i]).pixels, guesses.read(pairs.pred[i]).pixels)
-
-        map_ranges(reduce, len(pairs), threads)
-        overlaps = join_overlaps([parts[i] for i in range(len(parts))])
-        return [summarize(count(overlaps, np.array(pairs.names), params)).values["mIoU"]]
-
-    return run
+    rules = {"num_classes": CLASSES, "ignore_index": IGNORED}
+    return lambda: [score("semantic.miou", gt, pred, threads=threads, **rules).values["mIoU"]]
 
 
 def semantic_hotcoco(gt: Path, pred: Path) -> Run:
