@@ -449,7 +449,7 @@ CATEGORIES = [
         refused="gt.json.categories[0].isthing",
         says=(
             "missing; the record has id, name",
-            "(and 2 more problems; `cvbench.io.panoptic.check_panoptic` lists them)",
+            "(and 2 more problems; `cvbench check TASK GT PRED` lists them)",
         ),
         panopticapi="Exception",
     ),

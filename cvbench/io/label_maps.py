@@ -161,7 +161,8 @@ def pair_maps(gt: MapSet, pred: MapSet) -> Pairs:
     """
     problems = list(pairing_problems(gt, pred))
     if problems:
-        raise refuse(problems, "cvbench.io.label_maps.pairing_problems")
+        files = gt.path is not None and pred.path is not None
+        raise refuse(problems, "cvbench check TASK GT PRED" if files else "cvbench.io.label_maps.pairing_problems")
     index = {name: i for i, name in enumerate(pred.names)}
     found = np.array([index[name] for name in gt.names], np.int64)
     return Pairs(gt.names, np.arange(len(gt), dtype=np.int64), found, len(pred) - len(gt))

@@ -133,7 +133,8 @@ def read_panoptic(
     result = _read(*documents, *folders)
     if isinstance(result, PanopticReading):
         return result
-    raise refuse(result, "cvbench.io.panoptic.check_panoptic")
+    files = documents[0].path is not None and documents[1].path is not None
+    raise refuse(result, "cvbench check TASK GT PRED" if files else "cvbench.io.panoptic.check_panoptic")
 
 
 def check_panoptic(
