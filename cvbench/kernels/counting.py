@@ -32,15 +32,16 @@ def _value(pixels: NDArray[Any], at: int, channels: int) -> Any:
 def count_small(a: NDArray[Any], b: NDArray[Any], layout: Int, table: NDArray[np.int32]) -> Any:
     """Count pairs of small values up to the first pixel where one of them is not.
 
-    With the count of a run in a register, 0.45 ns per pixel on maps of regions, where an addition per pixel takes 0.8:
-    each would wait for the one before it. On noise both take 0.45.
+    The count of a run is kept in a register: with an addition per pixel, each would wait for the one before it, 0.8 ns
+    per pixel for 0.45 on maps of regions. Indices are unsigned, so that Numba does not ask whether they are negative:
+    0.6 ns for 0.95.
 
     Parameters
     ----------
     a, b
         Flat views.
     layout : (10,) int64
-        See the module.
+        See the module; one channel each.
     table : (SIDE * SIDE,) int32
         Out, added to: how often the value of `a` times `SIDE` plus the value of `b` occurs.
 
@@ -50,13 +51,13 @@ def count_small(a: NDArray[Any], b: NDArray[Any], layout: Int, table: NDArray[np
         Number of the pixel, row by row, where counting ended: the first one that is not counted.
     """
     rows, columns = layout[0], layout[1]
-    a_first, a_row, a_column, a_channels = layout[2], layout[3], layout[4], layout[5]
-    b_first, b_row, b_column, b_channels = layout[6], layout[7], layout[8], layout[9]
+    a_first, a_row, a_column = layout[2], layout[3], layout[4]
+    b_first, b_row, b_column = layout[6], layout[7], layout[8]
     key, length = 0, 0
     for i in range(rows):
         a_at, b_at = a_first + i * a_row, b_first + i * b_row
         for j in range(columns):
-            x, y = _value(a, a_at, a_channels), _value(b, b_at, b_channels)
+            x, y = np.int64(a[np.uint64(a_at)]), np.int64(b[np.uint64(b_at)])
             if x < 0 or x >= SIDE or y < 0 or y >= SIDE:
                 table[key] += length
                 return i * columns + j
@@ -130,20 +131,41 @@ def count_pairs(
 
 @kernel
 def _run(pixels: NDArray[Any], at: int, step: int, channels: int, most: int) -> Any:
-    """How many pixels from one on have its value, up to `most`."""
+    """How many pixels from one on have its value, up to `most`.
+
+    On maps of regions 0.23 ns per pixel, where one at a time takes 0.42, and 0.57 with signed indices, which Numba asks
+    whether they are negative. For `count_pairs` that is 1.2 ns for 2.1, on colours 1.85 for 3.1.
+    """
     length = 1
     if channels == 1:
         value = pixels[at]
-        while length < most and pixels[at + length * step] == value:
+        while length + 4 <= most and _four_are(pixels, value, at + length * step, step):
+            length += 4
+        while length < most and pixels[np.uint64(at + length * step)] == value:
             length += 1
     else:
         red, green, blue = pixels[at], pixels[at + 1], pixels[at + 2]
         while length < most:
             at += step
-            if pixels[at] != red or pixels[at + 1] != green or pixels[at + 2] != blue:
+            if (
+                (pixels[np.uint64(at)] != red)
+                | (pixels[np.uint64(at + 1)] != green)
+                | (pixels[np.uint64(at + 2)] != blue)
+            ):
                 break
             length += 1
     return length
+
+
+@kernel
+def _four_are(pixels: NDArray[Any], value: Any, at: int, step: int) -> Any:
+    """Whether four pixels have a value."""
+    return (
+        (pixels[np.uint64(at)] == value)
+        & (pixels[np.uint64(at + step)] == value)
+        & (pixels[np.uint64(at + 2 * step)] == value)
+        & (pixels[np.uint64(at + 3 * step)] == value)
+    )
 
 
 @kernel
