@@ -1,0 +1,100 @@
+"""Label maps, as a user scores and checks them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cvbench
+from cvbench.metrics.mean_iou import MeanIoU
+from cvbench.result import Result
+from cvbench.scoring import check
+from families.map_files import MODES, save_folder, save_map
+from semantic_cases import IGNORED, MapKnobs, label_maps
+
+TASK = "semantic.miou"
+PAIRS = label_maps(MapKnobs(7, 4, 5, 24, 5, 0.3, True))
+GT, PRED = ({f"{'dbca'[i]}": pair[side] for i, pair in enumerate(PAIRS)} for side in (0, 1))
+RULES: dict[str, Any] = {"num_classes": 5, "ignore_index": IGNORED}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    return save_folder(tmp_path / "gt", GT), save_folder(tmp_path / "pred", PRED)
+
+
+def in_memory(**rules: Any) -> Result:
+    metric = MeanIoU(5, **{"ignore_index": IGNORED, **rules})
+    for name in sorted(GT):
+        metric.update(GT[name], PRED[name], name)
+    return metric.compute()
+
+
+@pytest.mark.parametrize(
+    ("key", "rules"), [("gt0_is_a_class", {}), ("gt0_ignored", {"ignore_index": (0,), "exclude": (0,)})]
+)
+def test_recorded_figures(real_data: Path, tmp_path: Path, key: str, rules: dict[str, Any]) -> None:
+    folder = real_data / "panoptic_deeplab2"
+    for side in ("gt", "pred"):
+        for record in json.loads((folder / f"{side}.json").read_text())["annotations"]:
+            ids = np.asarray(Image.open(folder / side / record["file_name"])).astype(np.int64) @ (1, 256, 65536)
+            classes = np.zeros_like(ids)
+            for segment in record["segments_info"]:
+                classes[ids == segment["id"]] = segment["category_id"]
+            save_map(tmp_path / side / record["file_name"], classes, "P")
+    result = cvbench.score(TASK, tmp_path / "gt", tmp_path / "pred", num_classes=7, **rules)
+    official = json.loads((folder / "expected.json").read_text())["semantic"][key]
+    for figure, recorded in (("mIoU", "mIoU"), ("fwIoU", "fwIoU"), ("aAcc", "pixel_acc")):
+        # recorded with all digits; their sums were taken in another order
+        assert result.values[figure] == pytest.approx(official[recorded], abs=1e-9)
+    assert [row["IoU"] for row in result.per_category] == pytest.approx(official["IoU"], abs=1e-9)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("rules", [{}, {"preset": "torchmetrics"}, {"boundary": True}])
+def test_files_score_as_maps_in_memory(files: tuple[Path, Path], rules: dict[str, Any], threads: int) -> None:
+    result = cvbench.score(TASK, *files, threads=threads, **RULES, **rules)
+    assert result.same_scores(in_memory(**rules))
+    assert 0 < result.values["mIoU"] < 1, "a figure that tells files apart"
+
+
+def test_every_form_of_maps(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    expected = in_memory()
+    for mode in set(MODES) - {"RGB"}:
+        folders = save_folder(tmp_path / mode / "gt", GT, mode), save_folder(tmp_path / mode / "pred", PRED, mode)
+        assert cvbench.score(TASK, *folders, **RULES).same_scores(expected), mode
+    sides = []
+    for side, maps in (("gt", GT), ("pred", PRED)):
+        (tmp_path / "npy" / side).mkdir(parents=True)
+        for name, labels in maps.items():
+            np.save(tmp_path / "npy" / side / f"{name}.npy", labels)
+        np.savez(tmp_path / f"{side}.npz", **maps)
+        sides.append(tmp_path / "npy" / side)
+    assert cvbench.score(TASK, *sides, **RULES).same_scores(expected)
+    assert cvbench.score(TASK, tmp_path / "gt.npz", tmp_path / "pred.npz", **RULES).same_scores(expected)
+    assert cvbench.score(TASK, GT, PRED, **RULES).same_scores(expected)
+    assert cvbench.score(TASK, tmp_path / "gt.npz", files[1], **RULES).same_scores(expected)
+
+
+def test_stacks(tmp_path: Path) -> None:
+    stacks = [np.stack([labels[:1, :1] for labels in maps.values()]) for maps in (GT, PRED)]
+    expected = cvbench.score(TASK, list(stacks[0]), list(stacks[1]), **RULES)
+    assert cvbench.score(TASK, *stacks, **RULES).same_scores(expected)
+    for side, stack in zip(("gt", "pred"), stacks, strict=True):
+        np.save(tmp_path / f"{side}.npy", stack)
+    assert cvbench.score(TASK, tmp_path / "gt.npy", tmp_path / "pred.npy", **RULES).same_scores(expected)
+
+
+def test_names_of_files(tmp_path: Path) -> None:
+    gt = save_folder(tmp_path / "gt" / "city", GT, suffix="_gt")
+    pred = save_folder(tmp_path / "pred" / "city", PRED, suffix="_pred")
+    suffixes = {"gt_suffix": "_gt", "pred_suffix": "_pred"}
+    assert cvbench.score(TASK, gt, pred, **RULES, **suffixes).same_scores(in_memory())
+    by_path = cvbench.score(TASK, gt.parent, pred.parent, match="path", **RULES, **suffixes)
+    assert by_path.values == in_memory().values
+    assert check(TASK, [gt], gt_suffix="_gt", **RULES) == []
