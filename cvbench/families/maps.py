@@ -8,8 +8,8 @@ from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from cvbench.columns import Int
-from cvbench.errors import CvbenchError
-from cvbench.io.label_maps import MapSet, digest_of
+from cvbench.errors import CvbenchError, FormatError
+from cvbench.io.label_maps import MapSet, digest_of, pairing_problems
 from cvbench.io.problems import Problem
 from cvbench.io.rasters import Raster
 from cvbench.kernels import map_ranges
@@ -62,6 +62,23 @@ class Side:
         path, digest, listing_size = listing
         whole = digest_of([*names, ".json"], [*digests, digest])
         return {"path": path, "sha256": whole, "bytes": size + listing_size}
+
+
+def opening_problems(*openers: Callable[[], MapSet]) -> list[Problem]:
+    """Why sets of maps cannot be opened, or which maps of the first one have no partner in the last one.
+
+    Parameters
+    ----------
+    *openers
+        Open one set each; for a ground truth alone there is one.
+    """
+    sets, problems = [], []
+    for opener in openers:
+        try:
+            sets.append(opener())
+        except FormatError as error:
+            problems.append(Problem(error.where, error.message))
+    return problems or list(pairing_problems(sets[0], sets[-1]))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,8 @@ from numpy.typing import NDArray
 
 from cvbench.columns import Int, Overlaps
 from cvbench.errors import InputError
-from cvbench.families.maps import Pair, Side, compare_maps
-from cvbench.io.label_maps import MapSet, open_maps, pair_maps, pairing_problems
+from cvbench.families.maps import Pair, Side, compare_maps, opening_problems
+from cvbench.io.label_maps import MapSet, open_maps, pair_maps
 from cvbench.io.problems import Problem, refuse
 from cvbench.metrics import cityscapes
 from cvbench.metrics.detection import Progress
@@ -103,11 +105,13 @@ def _check(
     settings: Mapping[str, Any], files: Sequence[Source], parameters: Mapping[str, Any], counter: Counter
 ) -> list[Problem]:
     alone = len(files) == 1
-    gt_maps = _maps(settings, files[0], "gt", parameters)
-    pred_maps = gt_maps if alone else _maps(settings, files[1], "pred", parameters)
-    problems = list(pairing_problems(gt_maps, pred_maps))
+    openers = [
+        partial(_maps, settings, source, side, parameters) for source, side in zip(files, ("gt", "pred"), strict=False)
+    ]
+    problems = opening_problems(*openers)
     if problems:
         return problems
+    gt_maps, pred_maps = openers[0](), openers[-1]()
     found = pair_maps(gt_maps, pred_maps)
 
     def of_gt_alone(gt: Any, pred: Any) -> tuple[Counted, list[str], list[str]]:
@@ -121,8 +125,9 @@ def _check(
 
 
 def _maps(settings: Mapping[str, Any], source: Source, side: str, parameters: Mapping[str, Any]) -> MapSet:
-    # arrays have no names of files, from which an end could be taken
-    usual = settings["gt_suffix"] if side == "gt" and isinstance(source, (str, os.PathLike)) else ""
+    # only files of a folder have names from which an end could be taken
+    is_folder = isinstance(source, (str, os.PathLike)) and Path(source).is_dir()
+    usual = settings["gt_suffix"] if side == "gt" and is_folder else ""
     suffix = parameters.get(f"{side}_suffix", usual)
     return open_maps(source, side, suffix=suffix, by=parameters.get("match", "stem"))
 
@@ -164,7 +169,10 @@ def _rules(parameters: Mapping[str, Any]) -> tuple[SemanticParams, dict[int, str
     """The rules, and the names of classes by label."""
     known = {field.name for field in fields(SemanticParams)}
     chosen = {name: value for name, value in parameters.items() if name in known}
-    names = list(parameters.get("names", ()))
+    given = parameters.get("names", ())
+    if isinstance(given, str):
+        raise InputError(f"found {given!r}, expected a list of names", where="names")
+    names = list(given)
     number = parameters.get("num_classes")
     if names and number is None and "class_ids" not in chosen and parameters.get("preset") != "cityscapes":
         number = len(names)

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 import cvbench
+from cvbench.errors import CvbenchError, FormatError, InputError
 from cvbench.metrics.mean_iou import MeanIoU
 from cvbench.result import Result
 from cvbench.scoring import check
-from families.map_files import MODES, save_folder, save_map
+from families.map_files import MODES, exit_code, save_folder, save_map
 from semantic_cases import IGNORED, MapKnobs, label_maps
 
 TASK = "semantic.miou"
@@ -98,3 +99,90 @@ def test_names_of_files(tmp_path: Path) -> None:
     by_path = cvbench.score(TASK, gt.parent, pred.parent, match="path", **RULES, **suffixes)
     assert by_path.values == in_memory().values
     assert check(TASK, [gt], gt_suffix="_gt", **RULES) == []
+
+
+# What is wrong
+
+
+def small(gt: Path, pred: Path, name: str) -> None:
+    save_map(pred / f"{name}.png", np.zeros((30, 31), np.int64), "L")
+
+
+def gone(gt: Path, pred: Path, name: str) -> None:
+    (pred / f"{name}.png").unlink()
+
+
+def strange(gt: Path, pred: Path, name: str) -> None:
+    labels = GT[name].copy()
+    labels[0, 0] = 77
+    save_map(gt / f"{name}.png", labels, "L")
+
+
+def strange_prediction(gt: Path, pred: Path, name: str) -> None:
+    save_map(pred / f"{name}.png", np.full_like(PRED[name], 9), "L")
+
+
+def colours(gt: Path, pred: Path, name: str) -> None:
+    save_map(gt / f"{name}.png", GT[name], "RGB")
+
+
+def cut(gt: Path, pred: Path, name: str) -> None:
+    path = gt / f"{name}.png"
+    path.write_bytes(path.read_bytes()[:50])
+
+
+WRONG = {
+    "size": (small, "31 x 30 pixels; ", "pred/a.png"),
+    "missing prediction": (gone, "there is no map `a`", "pred"),
+    "label": (strange, "has label 77 in 1 pixels; expected a class (0 to 4)", "gt/a.png"),
+    "predicted label": (strange_prediction, f"has label 9 in {(GT['a'] != IGNORED).sum():,} pixels", "pred/a.png"),
+    "colours": (colours, "this is an image of colours", "gt/a.png"),
+    "truncated map": (cut, "the file is cut short", "gt/a.png"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_said(files: tuple[Path, Path], name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    spoil, message, place = WRONG[name]
+    for image in ("a", "b"):
+        spoil(*files, image)
+    problems = check(TASK, files, **RULES)
+    assert len(problems) == 2, "both of the files"
+    assert problems[0].where == str(files[0].parent / place)
+    assert message in problems[0].message
+    with pytest.raises(FormatError) as refusal:
+        cvbench.score(TASK, *files, **RULES)
+    assert str(refusal.value).startswith(str(problems[0]))
+    assert "1 more problem;" in str(refusal.value)
+    assert check(TASK, files[:1], **RULES) == (problems if place.startswith("gt") else [])
+    rules = ("-p", "num_classes=5", "-p", f"ignore_index={IGNORED}")
+    assert exit_code("score", TASK, *files, *rules) == 2
+    assert str(problems[0]) in capfd.readouterr().err
+    assert exit_code("check", TASK, *files, *rules) == 2
+    assert capfd.readouterr().out.splitlines() == [str(problem) for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"preset": "mmsge", "num_classes": 5}, "there is no preset 'mmsge'; did you mean 'mmseg'"),
+        ({"num_classes": 5, "names": ["road", "sky"]}, "names: there are 2 names for 5 classes"),
+        ({"names": "road"}, "names: found 'road', expected a list of names"),
+        ({"preset": "mmseg"}, "expected the classes once, as num_classes or as class_ids"),
+        ({"num_clases": 5}, "has no parameter 'num_clases'"),
+    ],
+)
+def test_rules_that_are_none(files: tuple[Path, Path], rules: dict[str, Any], message: str) -> None:
+    for call in (lambda: cvbench.score(TASK, *files, **rules), lambda: check(TASK, files, **rules)):
+        with pytest.raises(InputError, match=message):
+            call()
+
+
+def test_folders_without_maps(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CvbenchError, match=r"there are no maps .* it is empty"):
+        cvbench.score(TASK, tmp_path / "empty", files[1], **RULES)
+    problems = check(TASK, [tmp_path / "empty", tmp_path / "nowhere"], **RULES)
+    assert [problem.where for problem in problems] == [str(tmp_path / "empty"), str(tmp_path / "nowhere")]
+    assert problems[1].message == "there is no such file or folder"
+    assert [problem.where for problem in check(TASK, [tmp_path / "empty"], **RULES)] == [str(tmp_path / "empty")]
