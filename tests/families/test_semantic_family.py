@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from cvbench.errors import CvbenchError, FormatError, InputError
 from cvbench.metrics.mean_iou import MeanIoU
 from cvbench.result import Result
 from cvbench.scoring import check
-from families.map_files import MODES, exit_code, save_folder, save_map
+from families.map_files import MODES, coloured, exit_code, save_folder, save_map
 from semantic_cases import IGNORED, MapKnobs, label_maps
 
 TASK = "semantic.miou"
@@ -186,3 +188,52 @@ def test_folders_without_maps(tmp_path: Path, files: tuple[Path, Path]) -> None:
     assert [problem.where for problem in problems] == [str(tmp_path / "empty"), str(tmp_path / "nowhere")]
     assert problems[1].message == "there is no such file or folder"
     assert [problem.where for problem in check(TASK, [tmp_path / "empty"], **RULES)] == [str(tmp_path / "empty")]
+
+
+# What a result says
+
+
+def test_extra_predictions_are_counted(files: tuple[Path, Path]) -> None:
+    save_map(files[1] / "zusatz.png", np.full((2, 2), 200), "L")
+    result = cvbench.score(TASK, *files, **RULES)
+    assert result.values == in_memory().values
+    assert result.counts["extra_predictions"] == 1
+    assert "1 predicted maps have no ground truth and are not scored" in result.notes
+
+
+def test_inputs_are_hashed_by_content(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    first = cvbench.score(TASK, *files, **RULES).inputs
+    again = cvbench.score(TASK, save_folder(tmp_path / "again", GT), files[1], **RULES).inputs
+    assert again["gt"]["sha256"] == first["gt"]["sha256"]
+    assert again["gt"]["bytes"] == sum(path.stat().st_size for path in files[0].iterdir())
+    save_map(files[1] / "a.png", (PRED["a"] + 1) % 5, "L")
+    other = cvbench.score(TASK, *files, **RULES).inputs
+    assert other["gt"] == first["gt"]
+    assert other["pred"]["sha256"] != first["pred"]["sha256"]
+    renamed = cvbench.score(TASK, *({f"x{name}": maps[name] for name in maps} for maps in (GT, PRED)), **RULES).inputs
+    assert renamed["gt"]["sha256"] != cvbench.score(TASK, GT, PRED, **RULES).inputs["gt"]["sha256"], "names are content"
+
+
+def test_every_form_of_output(files: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    names = ["road", "sky", "car", "tree", "wall"]
+    result = cvbench.score(TASK, *files, ignore_index=IGNORED, names=names, boundary=True)
+    said = (*files, "-p", f"ignore_index={IGNORED}", "-p", f"names={','.join(names)}", "-p", "boundary=yes")
+    assert exit_code("score", TASK, *said, "--per-category") == 0
+    text = capfd.readouterr().out
+    assert all(name in text for name in names)
+    assert exit_code("score", TASK, *said, "--format", "md") == 0
+    assert "| mIoU" in capfd.readouterr().out
+    assert exit_code("score", TASK, *said, "--format", "csv") == 0
+    rows = list(csv.reader(io.StringIO(capfd.readouterr().out)))
+    assert any(str(result.values["mBoundaryF"]) in row for row in rows)
+    assert exit_code("score", TASK, *said, "--format", "json") == 0
+    back = Result.from_json(capfd.readouterr().out)
+    assert back.same_scores(result)
+    assert (back.inputs["gt"]["sha256"], back.notes) == (result.inputs["gt"]["sha256"], result.notes)
+    assert exit_code("score", TASK, *said, "-o", tmp_path / "result.json") == 0
+    assert Result.load(tmp_path / "result.json").same_scores(result)
+
+
+def test_colours_in_memory_are_refused() -> None:
+    with pytest.raises(FormatError, match=r"gt\[0\]: this is an image of colours"):
+        cvbench.score(TASK, [coloured(GT["a"])], [PRED["a"]], **RULES)
