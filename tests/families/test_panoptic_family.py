@@ -1,0 +1,87 @@
+"""Panoptic files, as a user scores and checks them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cvbench
+from cvbench.metrics.panoptic_quality import PanopticQuality
+from cvbench.scoring import check
+from families.map_files import MODES, save_json, save_panoptic
+from generated import Knobs
+from panoptic_cases import CATEGORIES, Pair, panoptic_images
+
+TASK = "coco.panoptic"
+
+
+def pairs(seed: int = 5) -> list[Pair]:
+    return panoptic_images(Knobs(seed, 6, 4, 8, 12, 5, True, True, 1, True))
+
+
+def save(folder: Path, images: list[Pair], mode: str = "RGB") -> tuple[Path, Path]:
+    truths = [gt for gt, _ in images]
+    found = [{"image_id": gt["image_id"], **pred} for gt, pred in images]
+    gt, pred = folder / "gt.json", folder / "pred.json"
+    return save_panoptic(gt, truths, CATEGORIES, mode), save_panoptic(pred, found[::-1], CATEGORIES, mode)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    return save(tmp_path, pairs())
+
+
+def edited(path: Path, edit: Any) -> None:
+    content = json.loads(path.read_text())
+    edit(content)
+    save_json(path, content)
+
+
+REAL = [
+    ("panoptic_deeplab2", "pred", {}, "all"),
+    ("panoptic_deeplab2", "pred", {"boundary": True}, "boundary_pq_dilation_0.02"),
+    ("panoptic_deeplab2", "pred", {"boundary": True, "dilation_ratio": 0.008}, "boundary_pq_dilation_0.008"),
+    ("panoptic_coco_sample", "synthetic_pred", {}, "pq"),
+    ("panoptic_coco_sample", "synthetic_pred", {"boundary": True}, "boundary_pq_0.02"),
+]
+
+
+@pytest.mark.parametrize(("name", "pred", "rules", "key"), REAL)
+def test_recorded_figures(real_data: Path, name: str, pred: str, rules: dict[str, Any], key: str) -> None:
+    folder = real_data / name
+    official = json.loads((folder / "expected.json").read_text())[key]
+    result = cvbench.score(TASK, folder / "gt.json", folder / f"{pred}.json", **rules)
+    for group, suffix in (("All", ""), ("Things", "_things"), ("Stuff", "_stuff")):
+        for figure in ("PQ", "SQ", "RQ") if group in official else ():
+            # panopticapi adds floats in the order of its processes
+            assert result.values[figure + suffix] == pytest.approx(official[group][figure.lower()], abs=1e-9)
+    for row in result.per_category:
+        figure = 0.0 if math.isnan(float(row["PQ"])) else row["PQ"]  # panopticapi says 0 of what does not occur
+        assert figure == pytest.approx(official["per_class"][str(row["id"])]["pq"], abs=1e-9)
+    assert check(TASK, [folder / "gt.json", folder / f"{pred}.json"]) == []
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("rules", [{}, {"boundary": True, "dilation_ratio": 0.06}, {"area": "png"}])
+def test_files_score_as_maps_in_memory(tmp_path: Path, rules: dict[str, Any], threads: int) -> None:
+    metric = PanopticQuality(CATEGORIES, threads=threads, **({"area": "json"} | rules))
+    for gt, pred in pairs():
+        metric.update(gt, pred)
+    expected = metric.compute()
+    result = cvbench.score(TASK, *save(tmp_path, pairs()), threads=threads, **rules)
+    assert result.values == pytest.approx(expected.values, rel=0, abs=0, nan_ok=True)
+    assert str(result.per_category) == str(expected.per_category)
+    assert 0 < result.values["PQ"] < 1, "a figure that tells files apart"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_ids_in_any_png(tmp_path: Path, mode: str) -> None:
+    images = pairs()
+    assert max(pred["map"].max() for _, pred in images) < 256
+    expected = cvbench.score(TASK, *save(tmp_path / "colours", images))
+    result = cvbench.score(TASK, *save(tmp_path / "others", images, mode))
+    assert result.same_scores(expected)
