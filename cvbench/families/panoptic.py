@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cvbench.columns import Int, Overlaps, Segments
-from cvbench.errors import InputError
-from cvbench.families.maps import Pair, Side, compare_maps
-from cvbench.io.label_maps import MapSet, open_maps, pair_maps, pairing_problems
+from cvbench.errors import FormatError
+from cvbench.families.maps import Pair, Side, compare_maps, opening_problems
+from cvbench.io.label_maps import MapSet, open_maps, pair_maps
 from cvbench.io.panoptic import check_panoptic, read_panoptic
 from cvbench.io.problems import Problem, refuse
 from cvbench.metrics.boundary import region_bands
@@ -67,6 +68,8 @@ def score(
     if problems:
         raise refuse(problems, f"cvbench check {settings['task']} GT PRED")
     overlaps = join_overlaps([pair.part for pair in pairs if pair.part is not None])
+    if not pairs and params.boundary:
+        overlaps = replace(overlaps, bands=np.zeros((0, 3), np.int64))
     segments = inputs.segments
     if segments is None:
         names = np.array([inputs.sides[0].maps.names[row] for row in inputs.sides[0].rows.tolist()], np.str_)
@@ -104,17 +107,22 @@ def check(settings: Mapping[str, Any], files: Sequence[Source], parameters: Mapp
     """Everything that keeps the files from being scored; a ground truth alone is compared with itself."""
     params = _rules(settings, parameters)
     gt, pred = files[0], files[-1]
-    if len(files) == 1:
+    alone = len(files) == 1
+    if alone:
         parameters = {**parameters, "pred_folder": parameters.get("gt_folder"), "pred_suffix": _suffix(parameters)}
     if _is_folder(settings, gt):
-        sets = _map_sets(gt, pred, parameters)
-        problems = list(pairing_problems(*sets))
+        if not alone and not _is_folder(settings, pred):
+            error = _no_folder(pred)
+            return [Problem(error.where, error.message)]
+        problems = opening_problems(*_map_openers(gt, pred, parameters))
     else:
         folders = parameters.get("gt_folder"), parameters.get("pred_folder")
         problems = check_panoptic(gt, pred, *folders)
     if not problems:
-        pairs = _compare(_open(settings, gt, pred, parameters), params, None, None, alone=len(files) == 1)
+        pairs = _compare(_open(settings, gt, pred, parameters), params, None, None, alone=alone)
         problems = [problem for pair in pairs for problem in pair.problems]
+    if alone and not isinstance(gt, (str, os.PathLike)):  # what is in memory is named by its side, and there is one
+        problems = [problem for problem in problems if not problem.where.startswith("pred")]
     return list(dict.fromkeys(problems))
 
 
@@ -136,18 +144,27 @@ GT_SUFFIX = "_gtFine_instanceIds"
 """How the names of Cityscapes' maps of instance ids end."""
 
 
-def _map_sets(gt: Source, pred: Source, parameters: Mapping[str, Any]) -> tuple[MapSet, MapSet]:
+def _no_folder(pred: Source) -> FormatError:
+    """The error for a prediction that is no folder where the ground truth is one."""
+    is_path = isinstance(pred, (str, os.PathLike))
+    if is_path and not Path(pred).exists():
+        return FormatError("there is no such file or folder", where=os.fspath(pred))
+    message = "the ground truth is a folder of instance ids; expected such a folder here"
+    return FormatError(message, where=os.fspath(pred) if is_path else "pred")
+
+
+def _map_openers(gt: Source, pred: Source, parameters: Mapping[str, Any]) -> tuple[Callable[[], MapSet], ...]:
     return (
-        open_maps(gt, "gt", suffix=_suffix(parameters)),
-        open_maps(pred, "pred", suffix=parameters.get("pred_suffix", "")),
+        partial(open_maps, gt, "gt", suffix=_suffix(parameters)),
+        partial(open_maps, pred, "pred", suffix=parameters.get("pred_suffix", "")),
     )
 
 
 def _open(settings: Mapping[str, Any], gt: Source, pred: Source, parameters: Mapping[str, Any]) -> Inputs:
     if _is_folder(settings, gt):
         if not _is_folder(settings, pred):
-            raise InputError("the ground truth is a folder of instance ids; expected such a folder here", where="pred")
-        gt_maps, pred_maps = _map_sets(gt, pred, parameters)
+            raise _no_folder(pred)
+        gt_maps, pred_maps = (opener() for opener in _map_openers(gt, pred, parameters))
         found = pair_maps(gt_maps, pred_maps)
         counts = {"extra_predictions": found.extra}
         notes = [f"{found.extra:,} predicted maps have no ground truth and are not scored"] if found.extra else []

@@ -7,12 +7,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import cvbench
+from cvbench.errors import FormatError
 from cvbench.metrics.panoptic_quality import PanopticQuality
 from cvbench.scoring import check
-from families.map_files import MODES, save_json, save_panoptic
+from families.map_files import MODES, exit_code, save_json, save_map, save_panoptic
 from generated import Knobs
 from panoptic_cases import CATEGORIES, Pair, panoptic_images
 
@@ -85,3 +87,82 @@ def test_ids_in_any_png(tmp_path: Path, mode: str) -> None:
     expected = cvbench.score(TASK, *save(tmp_path / "colours", images))
     result = cvbench.score(TASK, *save(tmp_path / "others", images, mode))
     assert result.same_scores(expected)
+
+
+# What is wrong
+
+
+def of(data: Any, image: int) -> Any:
+    """The segments of an image."""
+    return next(record for record in data["annotations"] if record["image_id"] == image)["segments_info"]
+
+
+def smaller(gt: Path, pred: Path, image: int) -> None:
+    save_map(pred.with_suffix("") / f"{image}.png", np.zeros((11, 16), np.int64), "RGB")
+
+
+def both_smaller(gt: Path, pred: Path, image: int) -> None:
+    for side in (gt, pred):
+        path = side.with_suffix("") / f"{image}.png"
+        save_map(path, np.zeros((11, 16), np.int64), "RGB")
+        edited(side, lambda data: of(data, image).clear())
+
+
+def no_file(gt: Path, pred: Path, image: int) -> None:
+    (pred.with_suffix("") / f"{image}.png").unlink()
+
+
+def stray_id(gt: Path, pred: Path, image: int) -> None:
+    edited(pred, lambda data: of(data, image).clear())
+    save_map(pred.with_suffix("") / f"{image}.png", np.full((12, 16), 70_000), "RGB")
+
+
+def absent_id(gt: Path, pred: Path, image: int) -> None:
+    segment = {"id": 1234, "category_id": 1}
+    edited(pred, lambda data: of(data, image).append(segment))
+
+
+def cut(gt: Path, pred: Path, image: int) -> None:
+    path = gt.with_suffix("") / f"{image}.png"
+    path.write_bytes(path.read_bytes()[:60])
+
+
+WRONG = {
+    "size": (smaller, "16 x 11 pixels; ", "pred"),
+    "size that images do not state": (both_smaller, "16 x 11 pixels; the ground truth's `images` say 16 x 12", "gt"),
+    "missing file": (no_file, "there is no file", "pred"),
+    "id that is not listed": (stray_id, "the map has id 70000 in 192 pixels and no segment lists it", "pred"),
+    "id that is not painted": (absent_id, "segment 1234 is listed and the map does not have it", "pred"),
+    "truncated map": (cut, "the file is cut short", "gt"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_said(files: tuple[Path, Path], name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    spoil, message, side = WRONG[name]
+    for gt, _ in pairs()[:2]:
+        spoil(*files, gt["image_id"])
+    problems = check(TASK, files)
+    about = [problem for problem in problems if message in problem.message]
+    assert len(about) == 2, "both of the files"
+    where = [str(files[0].parent / side), str(files[0].parent / f"{side}.json")]
+    assert all(problem.where.startswith(tuple(where)) for problem in problems)
+    with pytest.raises(FormatError, match="more problem"):
+        cvbench.score(TASK, *files)
+    alone = check(TASK, files[:1])
+    assert {problem for problem in problems if message in problem.message and side == "gt"} == set(alone)
+    assert exit_code("score", TASK, *files) == 2
+    err = capfd.readouterr().err
+    assert str(problems[0]) in err
+    assert exit_code("check", TASK, *files) == 2
+    assert capfd.readouterr().out.splitlines() == [str(problem) for problem in problems]
+
+
+def test_a_ground_truth_in_memory_is_looked_at_once(files: tuple[Path, Path]) -> None:
+    content = json.loads(files[0].read_text())
+    content["annotations"][0]["segments_info"][0]["category_id"] = 99
+    problems = check(TASK, [content], gt_folder=files[0].with_suffix(""))
+    assert [problem.where for problem in problems] == ["gt.annotations[0].segments_info[0].category_id"]
+
+
+# What a result says
