@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from pathlib import Path
@@ -9,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import cvbench
 from cvbench.errors import FormatError
 from cvbench.metrics.panoptic_quality import PanopticQuality
+from cvbench.result import Result
 from cvbench.scoring import check
-from families.map_files import MODES, exit_code, save_json, save_map, save_panoptic
+from families.map_files import MODES, coloured, exit_code, save_json, save_map, save_panoptic
 from generated import Knobs
 from panoptic_cases import CATEGORIES, Pair, panoptic_images
 
@@ -166,3 +170,60 @@ def test_a_ground_truth_in_memory_is_looked_at_once(files: tuple[Path, Path]) ->
 
 
 # What a result says
+
+
+def test_extra_predictions_are_counted(files: tuple[Path, Path]) -> None:
+    expected = cvbench.score(TASK, *files)
+    extra = {"image_id": 999, "file_name": "x.png", "segments_info": []}
+    edited(files[1], lambda data: data["annotations"].append(extra))
+    result = cvbench.score(TASK, *files)
+    assert (result.values, str(result.tables)) == (expected.values, str(expected.tables))
+    assert result.counts["extra_predictions"] == 1
+    assert any("1 predictions of images" in note for note in result.notes)
+
+
+def test_inputs_are_hashed_by_content(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    first = cvbench.score(TASK, *files).inputs
+    again = cvbench.score(TASK, *save(tmp_path / "again", pairs())).inputs
+    assert [first[side]["sha256"] for side in ("gt", "pred")] == [again[side]["sha256"] for side in ("gt", "pred")]
+    path = files[1].with_suffix("") / f"{pairs()[0][0]['image_id']}.png"
+    path.with_name("other.png").write_bytes(b"of no image")
+    assert cvbench.score(TASK, *files).inputs == first, "what is not read is not hashed"
+    size = path.stat().st_size
+    Image.fromarray(coloured(pairs()[0][1]["map"])).save(path, compress_level=0)
+    other = cvbench.score(TASK, *files).inputs
+    assert other["pred"]["sha256"] != first["pred"]["sha256"]
+    assert other["pred"]["bytes"] - first["pred"]["bytes"] == path.stat().st_size - size
+    assert other["gt"] == first["gt"]
+
+
+def test_a_result_comes_back_from_json(files: tuple[Path, Path]) -> None:
+    result = cvbench.score(TASK, *files, boundary=True)
+    back = Result.from_json(result.to_json())
+    assert back.same_scores(result)
+    assert (back.inputs, back.notes, back.counts) == (result.inputs, result.notes, result.counts)
+
+
+def test_no_images(tmp_path: Path) -> None:
+    gt, pred = save(tmp_path, [])
+    for rules in ({}, {"boundary": True}):
+        result = cvbench.score(TASK, gt, pred, **rules)
+        assert all(math.isnan(value) for value in result.values.values())
+        assert result.counts["images"] == 0
+    assert check(TASK, [gt, pred]) == []
+
+
+def test_every_form_of_output(files: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    result = cvbench.score(TASK, *files)
+    assert exit_code("score", TASK, *files, "--per-category") == 0
+    text = capfd.readouterr().out
+    assert all(str(category["name"]) in text for category in CATEGORIES.values())
+    assert exit_code("score", TASK, *files, "--format", "md") == 0
+    assert "| PQ" in capfd.readouterr().out
+    assert exit_code("score", TASK, *files, "--format", "csv") == 0
+    rows = list(csv.reader(io.StringIO(capfd.readouterr().out)))
+    assert any(str(result.values["PQ"]) in row for row in rows)
+    assert exit_code("score", TASK, *files, "--format", "json") == 0
+    assert Result.from_json(capfd.readouterr().out).same_scores(result)
+    assert exit_code("score", TASK, *files, "-o", tmp_path / "result.json") == 0
+    assert Result.load(tmp_path / "result.json").same_scores(result)
