@@ -31,7 +31,8 @@ def instance_problems(overlaps: Overlaps) -> tuple[list[str], list[str]]:
     Returns
     -------
     gt, pred : list of str
-        One sentence for each id that is neither a label nor an instance of one that has instances, with its pixels.
+        One sentence for each id that is neither a label nor an instance, with its pixels. An evaluated label without
+        instances has none; what is not evaluated is void, whatever its number.
     """
     sides = []
     for ids in (overlaps.gt, overlaps.pred):
@@ -55,8 +56,8 @@ def _is_label(ids: Int) -> Bool:
 
 def _is_instance(ids: Int) -> Bool:
     label = np.clip(ids // INSTANCE, 0, len(LABELS) - 1)
-    has_instances: Bool = np.array([one.instances for one in LABELS])[label]
-    return (ids >= INSTANCE) & (ids // INSTANCE < len(LABELS)) & has_instances
+    allowed: Bool = np.array([one.instances or not one.evaluated for one in LABELS])[label]
+    return (ids >= INSTANCE) & (ids // INSTANCE < len(LABELS)) & allowed
 
 
 def without_void(overlaps: Overlaps) -> Overlaps:
