@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 import cvbench
+from cvbench.errors import FormatError
 from cvbench.metrics.cityscapes import LABELS
 from cvbench.metrics.mean_iou import CityscapesIoU
-from families.map_files import save_folder, save_map, save_panoptic
+from cvbench.result import Result
+from cvbench.scoring import check
+from families.map_files import exit_code, save_folder, save_map, save_panoptic
 from semantic_cases import MapKnobs, city_maps
 
 PANOPTIC, SEMANTIC = "cityscapes.panoptic", "cityscapes.semantic"
@@ -128,3 +131,105 @@ def test_instances_of_what_is_not_evaluated_are_void_for_both_tasks(tmp_path: Pa
     semantic, panoptic = (cvbench.score(task, gt, pred.parent) for task in (SEMANTIC, PANOPTIC))
     assert (semantic.counts["ignored_pixels"], panoptic.counts["void_pixels"]) == (3, 3)
     assert semantic.values["mIoU"] == panoptic.values["PQ"] == 1
+
+
+# What is wrong
+
+
+def unknown(gt: Path, pred: Path) -> str:
+    save_map(gt / f"bonn_1{GT_SUFFIX}.png", np.full((20, 25), 34), "L")
+    return f"{gt / f'bonn_1{GT_SUFFIX}.png'}: has the id 34 in 500 pixels; expected a label of 0 to 33"
+
+
+def instance_of_stuff(gt: Path, pred: Path) -> str:
+    save_map(gt / f"bonn_1{GT_SUFFIX}.png", np.full((20, 25), 7001), "I;16")
+    return f"{gt / f'bonn_1{GT_SUFFIX}.png'}: has the id 7001 in 500 pixels"
+
+
+def truncated(gt: Path, pred: Path) -> str:
+    path = pred / "bonn_1.png"
+    path.write_bytes(path.read_bytes()[:50])
+    return f"{path}: the PNG ends inside of a chunk IDAT: the file is cut short"
+
+
+def missing(gt: Path, pred: Path) -> str:
+    (pred / "bonn_1.png").unlink()
+    return f"{pred}: there is no map `bonn_1`, which {gt / f'bonn_1{GT_SUFFIX}.png'} asks for"
+
+
+def of_other_size(gt: Path, pred: Path) -> str:
+    save_map(pred / "bonn_1.png", np.full((20, 24), 7), "L")
+    return f"{pred / 'bonn_1.png'}: 24 x 20 pixels; {gt / f'bonn_1{GT_SUFFIX}.png'} has 25 x 20 pixels"
+
+
+@pytest.mark.parametrize("task", [PANOPTIC, SEMANTIC])
+@pytest.mark.parametrize("spoil", [unknown, instance_of_stuff, truncated, missing, of_other_size])
+def test_what_is_wrong_is_said(tmp_path: Path, task: str, spoil: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    gt, pred = instance_maps(3)
+    labels = {name: np.where(ids < 1000, ids, ids // 1000) for name, ids in pred.items()}
+    files = save_folder(tmp_path / "gt", gt, "I;16", GT_SUFFIX), save_folder(tmp_path / "pred", labels)
+    assert check(task, files) == []
+    message = spoil(*files)
+    problems = check(task, files)
+    assert len(problems) == 1
+    assert str(problems[0]).startswith(message)
+    assert check(task, files[:1]) == (problems if message.startswith(str(files[0])) else [])
+    with pytest.raises(FormatError) as refusal:
+        cvbench.score(task, *files)
+    assert str(refusal.value) == str(problems[0])
+    assert exit_code("check", task, *files) == 2
+    assert capfd.readouterr().out == f"{problems[0]}\n"
+    assert exit_code("score", task, *files) == 2
+    assert str(problems[0]) in capfd.readouterr().err
+
+
+def test_a_folder_against_a_file(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    file = save_panoptic(tmp_path / "p.json", converted(instance_maps(3)[1]), CATEGORIES)
+    for files, message in (
+        ((folders[0], file), f"{file}: the ground truth is a folder of instance ids; expected such a folder here"),
+        ((file, folders[1]), f"{folders[1]}: this is a folder, expected a JSON file"),
+        ((folders[0], tmp_path / "no"), f"{tmp_path / 'no'}: there is no such file or folder"),
+        ((tmp_path / "no", folders[1]), f"{tmp_path / 'no'}: there is no such file"),
+    ):
+        with pytest.raises(FormatError) as refusal:
+            cvbench.score(PANOPTIC, *files)
+        assert str(refusal.value) == message
+        assert [str(problem) for problem in check(PANOPTIC, files)][:1] == [message]
+
+
+def test_folders_without_maps(tmp_path: Path, folders: tuple[Path, Path]) -> None:
+    (tmp_path / "empty").mkdir()
+    for task in (PANOPTIC, SEMANTIC):
+        for files in ((tmp_path / "empty", folders[1]), (folders[0], tmp_path / "empty")):
+            with pytest.raises(FormatError, match=r"there are no maps .* it is empty"):
+                cvbench.score(task, *files)
+            assert [problem.where for problem in check(task, files)] == [str(tmp_path / "empty")]
+    for source in (tmp_path / "nowhere", str(tmp_path / "nowhere")):
+        assert [problem.message for problem in check(SEMANTIC, [source])] == ["there is no such file or folder"]
+    assert "there is no map whose name ends with `_gtFine_instanceIds`" in check(SEMANTIC, [folders[1]])[0].message
+
+
+# What a result says
+
+
+@pytest.mark.parametrize("task", [PANOPTIC, SEMANTIC])
+def test_outputs_hashes_and_extra_predictions(tmp_path: Path, task: str, capfd: pytest.CaptureFixture[str]) -> None:
+    gt, pred = instance_maps(3)
+    labels = {name: np.where(ids < 1000, ids, ids // 1000) for name, ids in pred.items()}
+    files = save_folder(tmp_path / "gt", gt, "I;16", GT_SUFFIX), save_folder(tmp_path / "pred", labels)
+    first = cvbench.score(task, *files)
+    save_map(files[1] / "ulm_9.png", np.full((2, 2), 200), "L")
+    result = cvbench.score(task, *files)
+    assert (result.values, result.inputs) == (first.values, first.inputs)
+    assert result.counts["extra_predictions"] == 1
+    assert "1 predicted maps have no ground truth and are not scored" in result.notes
+    again = cvbench.score(task, save_folder(tmp_path / "again", gt, "I;16", GT_SUFFIX), files[1])
+    assert again.inputs["gt"]["sha256"] == first.inputs["gt"]["sha256"]
+    for form in ("md", "csv", "json", "text"):
+        assert exit_code("score", task, *files, "--per-category", "--format", form) == 0
+        text = capfd.readouterr().out
+        assert "motorcycle" in text
+        if form == "json":
+            assert Result.from_json(text).same_scores(result)
+    assert exit_code("score", task, *files, "-o", tmp_path / "result.json") == 0
+    assert Result.load(tmp_path / "result.json").same_scores(result)
