@@ -140,14 +140,16 @@ Examples:
   cvbench score coco.segm gt.json preds.json -p max_dets=1,10,500 --per-category
   cvbench score coco.bbox gt.json preds.json -o result.json
   cvbench score coco.bbox gt.json preds.json --expect AP=0.5046 --atol 1e-4
+  cvbench score coco.panoptic gt.json preds.json -p boundary=yes
+  cvbench score semantic.miou gt/ preds/ -p num_classes=19 -p ignore_index=255
 """
 
 
 @app.command(epilog=SCORE_EXAMPLES)
 def score(
     task: TaskArgument,
-    gt: Annotated[str, typer.Argument(metavar="GT", help="File of the ground truth.", show_default=False)],
-    pred: Annotated[str, typer.Argument(metavar="PRED", help="File of the predictions.", show_default=False)],
+    gt: Annotated[str, typer.Argument(metavar="GT", help="File or folder of the ground truth.", show_default=False)],
+    pred: Annotated[str, typer.Argument(metavar="PRED", help="File or folder of the predictions.", show_default=False)],
     parameter: ParameterOption = None,
     form: Annotated[
         ResultForm | None,

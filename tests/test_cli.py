@@ -332,6 +332,10 @@ def test_tasks_lists_all(run: Run) -> None:
         "coco.segm",
         "coco.boundary",
         "coco.keypoints",
+        "coco.panoptic",
+        "cityscapes.panoptic",
+        "semantic.miou",
+        "cityscapes.semantic",
     ]
 
 
