@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cvbench.columns import Int, Overlaps, Segments
-from cvbench.errors import FormatError
+from cvbench.errors import FormatError, InputError
 from cvbench.families.maps import Pair, Side, compare_maps, opening_problems
 from cvbench.io.label_maps import MapSet, open_maps, pair_maps
 from cvbench.io.panoptic import check_panoptic, read_panoptic
@@ -62,6 +62,7 @@ def score(
 ) -> Result:
     """Score segmentations; arguments as in `cvbench.families`."""
     params = _rules(settings, parameters)
+    _refuse_unused(_is_folder(settings, gt), parameters)
     inputs = _open(settings, gt, pred, parameters)
     pairs = _compare(inputs, params, threads, progress)
     problems = [problem for pair in pairs for problem in pair.problems]
@@ -107,6 +108,7 @@ def check(settings: Mapping[str, Any], files: Sequence[Source], parameters: Mapp
     """Everything that keeps the files from being scored; a ground truth alone is compared with itself."""
     params = _rules(settings, parameters)
     gt, pred = files[0], files[-1]
+    _refuse_unused(_is_folder(settings, gt), parameters)
     alone = len(files) == 1
     if alone:
         parameters = {**parameters, "pred_folder": parameters.get("gt_folder"), "pred_suffix": _suffix(parameters)}
@@ -134,6 +136,14 @@ def _rules(settings: Mapping[str, Any], parameters: Mapping[str, Any]) -> Panopt
 
 def _is_folder(settings: Mapping[str, Any], source: Source) -> bool:
     return bool(settings["folders"]) and isinstance(source, (str, os.PathLike)) and Path(source).is_dir()
+
+
+def _refuse_unused(folder: bool, parameters: Mapping[str, Any]) -> None:
+    """Refuse parameters that the kind of the ground truth, a folder of instance ids or JSON, leaves without effect."""
+    kind, unused = ("a folder", "folder") if folder else ("JSON", "suffix")
+    for name in (f"gt_{unused}", f"pred_{unused}"):
+        if parameters.get(name):
+            raise InputError(f"{name} has no effect where the ground truth is {kind}; leave it out")
 
 
 def _suffix(parameters: Mapping[str, Any]) -> str:

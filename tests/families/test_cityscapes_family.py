@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import cvbench
-from cvbench.errors import FormatError
+from cvbench.errors import FormatError, InputError
 from cvbench.metrics.cityscapes import LABELS
 from cvbench.metrics.mean_iou import CityscapesIoU
 from cvbench.result import Result
@@ -233,3 +233,15 @@ def test_outputs_hashes_and_extra_predictions(tmp_path: Path, task: str, capfd: 
             assert Result.from_json(text).same_scores(result)
     assert exit_code("score", task, *files, "-o", tmp_path / "result.json") == 0
     assert Result.load(tmp_path / "result.json").same_scores(result)
+
+
+def test_parameters_without_effect_are_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    for call in (lambda **rules: cvbench.score("cityscapes.panoptic", *folders, **rules), check_folders(folders)):
+        with pytest.raises(InputError, match="pred_folder has no effect where the ground truth is a folder"):
+            call(pred_folder=tmp_path)
+    with pytest.raises(InputError, match="gt_suffix has no effect where the ground truth is JSON"):
+        cvbench.score("cityscapes.panoptic", "gt.json", "pred.json", gt_suffix="_ids")
+
+
+def check_folders(folders: tuple[Path, Path]) -> Any:
+    return lambda **rules: check("cityscapes.panoptic", list(folders), **rules)
