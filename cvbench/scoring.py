@@ -32,7 +32,7 @@ def score(
     task
         Name of a task, ``coco.bbox``; `cvbench.tasks.TASKS` has all.
     gt, pred
-        Paths of files, or their content as decoded from JSON.
+        Paths of files or folders, or what they hold: decoded JSON, label maps.
     threads
         Threads to use; None for all processors. The result is the same with any number.
     progress
