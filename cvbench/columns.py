@@ -197,6 +197,46 @@ class Overlaps:
         return len(self.gt)
 
 
+@dataclass(frozen=True, slots=True)
+class Keypoints:
+    """Annotated and predicted keypoints of the same instances of I images: people, faces or hands, N in all.
+
+    Attributes
+    ----------
+    image_ids : (I,) int64 or str, ascending
+    offsets : (I + 1,) int64
+        Image *i* owns the rows ``offsets[i]:offsets[i + 1]``.
+    gt, pred : (N, J, D) float64
+        J keypoints in D = 2 dimensions, in pixels, or in 3, in the unit of the data set. Where a keypoint is not
+        `visible` its ground truth may be anything. NaN in `pred` stands for a keypoint that was not predicted.
+    visible : (N, J) bool
+        The annotated keypoint counts.
+    boxes : (N, 4) float64 or None
+        ``[x, y, width, height]`` of the instance in pixels.
+    head_boxes : (N, 4) float64 or None
+        Two corners ``[x1, y1, x2, y2]`` of the head in pixels, in any order.
+    size : (N,) float64 or None
+        What distances are divided by where the annotation states it, in pixels.
+    groups : (N, S) bool or None
+        Which of the S subsets of the data an instance belongs to: actions, easy and hard faces.
+    group_names : S names
+    """
+
+    image_ids: NDArray[Any]
+    offsets: Int
+    gt: Float
+    pred: Float
+    visible: Bool
+    boxes: Float | None = None
+    head_boxes: Float | None = None
+    size: Float | None = None
+    groups: Bool | None = None
+    group_names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.gt)
+
+
 PER_ROW = ("category", "area", "crowd", "ignore", "id_zero", "score", "boxes", "keypoints", "num_keypoints")
 """The attributes of `GroundTruth` and `Detections` with one entry per row; `Masks` are taken by their own method."""
 
