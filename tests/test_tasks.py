@@ -12,7 +12,8 @@ import pytest
 from cvbench import TASKS, InputError, PanopticParams, SemanticParams, score
 from cvbench.metrics import cityscapes, semantic
 from cvbench.metrics.detection import AREAS, VERSION, DetectionParams
-from cvbench.tasks import COCO_AREAS, Task, find
+from cvbench.tasks import Task, find
+from cvbench.tasks.coco import COCO_AREAS
 from generated import Knobs, coco
 from panoptic_cases import CATEGORIES, panoptic_images
 from semantic_cases import MapKnobs, city_maps, label_maps
