@@ -163,7 +163,7 @@ def score(
         str | None, typer.Option(metavar="FILE", help="Write the curves to FILE (.npz).", show_default=False)
     ] = None,
     per_category: Annotated[
-        bool, typer.Option("--per-category", help="Show the figures of each category, too.")
+        bool, typer.Option("--per-category", help="Show the figures of each category, joint or landmark, too.")
     ] = False,
     expect: Annotated[
         list[str] | None,
@@ -266,7 +266,7 @@ def _write_arrays(path: str, result: Result) -> None:
 def _style(task: Task, parameters: dict[str, Any], per_category: bool, notes: bool) -> Style:
     from cvbench.report import Style
 
-    tables = ("per_category",) if per_category else ()
+    tables = (task.breakdown,) if per_category else ()
     return Style(task.describe(parameters), task.headline, tables, notes)
 
 

@@ -130,6 +130,7 @@ def _coco(iou_type: str, summary: str, reference: str, pred: str) -> Task:
         describe=partial(_coco_figures, iou_type),
         parameters=_coco_parameters(iou_type),
         settings={"iou_type": iou_type},
+        plot="precision_recall",
     )
 
 

@@ -53,6 +53,10 @@ class Task:
         What may be changed.
     settings
         What the family has to know: not for the user to change.
+    breakdown
+        The table of results that has the figures part by part: category, joint or landmark.
+    plot
+        The kind of plot that shows its curves, see `cvbench.plots`; None where a task has no curves.
     """
 
     name: str
@@ -65,6 +69,8 @@ class Task:
     describe: Callable[[Mapping[str, Any]], dict[str, str]]
     parameters: tuple[Parameter, ...]
     settings: Mapping[str, Any]
+    breakdown: str = "per_category"
+    plot: str | None = None
 
     @property
     def id(self) -> str:
