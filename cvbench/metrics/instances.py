@@ -127,19 +127,20 @@ def normalizers(columns: Keypoints, rule: Normalizer) -> Float:
     if not len(columns):
         return np.ones(0)
     if rule.kind.startswith("bbox"):
-        width, height = _stated(columns.boxes, rule, "boxes")[:, 2:].T
-        sides: dict[str, Float] = {
+        width, height = np.maximum(_stated(columns.boxes, rule, "boxes")[:, 2:].T, 0)
+        sizes: dict[str, Float] = {
             "bbox": np.maximum(width, height),
             "bbox_area": np.sqrt(width * height),
             "bbox_diagonal": np.sqrt(width**2 + height**2),
         }
-        return sides[rule.kind]
+        return sizes[rule.kind]
     if rule.kind == "head":
         corners = _stated(columns.head_boxes, rule, "head boxes")
         diagonal: Float = np.linalg.norm(corners[:, 2:] - corners[:, :2], axis=1)
-        return diagonal * HEAD_SHARE
+        diagonal *= HEAD_SHARE
+        return diagonal
     if rule.kind == "size":
-        return _stated(columns.size, rule, "sizes").copy()
+        return _stated(columns.size, rule, "sizes")
     if rule.kind == "joints":
         return _between(columns, rule)
     if rule.kind == "extent_diagonal":
@@ -241,12 +242,10 @@ def problems_of(
     found += [_of_point("pred", columns.pred, row, joint) for row, joint in np.argwhere(bad).tolist()]
     if scale is not None and zero_scale != "skip":
         usable = (scale > 0) & np.isfinite(scale)
-        what = KINDS["none" if rule is None else rule.kind]
+        what = f" ({KINDS[rule.kind]})" if rule else ""
         for row in np.flatnonzero(~usable & columns.visible.any(axis=1)).tolist():
             size = "is missing" if np.isnan(scale[row]) else f"is {scale[row]:.6g}"
-            message = (
-                f"the size to divide by, {what}, {size}; expected a number above 0 (zero_size=skip leaves such out)"
-            )
+            message = f"the size to divide by{what} {size}; expected a number above 0 (zero_scale=skip leaves such out)"
             found.append(Trouble("gt", row, message))
     return found
 
@@ -398,7 +397,7 @@ def hits_of(
 
 
 def instance_hits_of(distance: Float, weights: Int, thresholds: Sequence[float], strict: bool) -> Int:
-    """How many instances have *v* columns that count, of which *k* reach threshold *t*: (C + 1, C + 1, T) at v, k, t."""
+    """(C + 1, C + 1, T): at v, k, t how many instances have *v* columns that count and *k* that reach threshold *t*."""
     rising, place = np.unique(np.asarray(thresholds, np.float64), return_inverse=True)
     size = distance.shape[1] + 1
     total = np.zeros((size, size, len(rising)), np.int64)
