@@ -1,0 +1,91 @@
+"""Alignment of 3-D point sets: the rotation, scale and shift that bring predicted joints nearest to annotated ones.
+
+The best rotation is found as a unit quaternion, the eigenvector of the largest eigenvalue of a symmetric matrix of
+4 x 4 (Horn, *Closed-form solution of absolute orientation using unit quaternions*, JOSA A 1987). A quaternion is always
+a proper rotation, so no determinant has to be mended afterwards, and cyclic Jacobi rotations find the eigenvector of so
+small a matrix in a handful of sweeps, as exactly as the singular vectors of the usual recipe.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from cvbench.kernels import Float, kernel
+
+SWEEPS = 24
+"""More than Jacobi's method takes: convergence is quadratic, 3 to 7 sweeps on anything tried."""
+
+NEGLIGIBLE = 2.0**-56
+"""An entry beside the diagonal that is smaller than this part of the matrix turns no eigenvector by a last bit."""
+
+
+@kernel
+def rotate_planes(a: Float, v: Float) -> None:
+    """Turn the symmetric matrix `a` (4, 4) into its diagonal of eigenvalues, and `v` into eigenvectors, in columns.
+
+    Cyclic Jacobi rotations: each makes one pair of entries beside the diagonal 0, in its plane.
+    """
+    size = 0.0
+    for p in range(4):
+        for q in range(4):
+            size = max(size, abs(a[p, q]))
+            v[p, q] = 1.0 if p == q else 0.0
+    for _ in range(SWEEPS):
+        turned = False
+        for p in range(3):
+            for q in range(p + 1, 4):
+                if abs(a[p, q]) <= NEGLIGIBLE * size:
+                    continue
+                turned = True
+                theta = (a[q, q] - a[p, p]) / (2.0 * a[p, q])
+                tangent = 1.0 / (abs(theta) + sqrt(theta * theta + 1.0))
+                if theta < 0.0:
+                    tangent = -tangent
+                cosine = 1.0 / sqrt(tangent * tangent + 1.0)
+                sine = tangent * cosine
+                for k in range(4):
+                    x, y = a[k, p], a[k, q]
+                    a[k, p], a[k, q] = cosine * x - sine * y, sine * x + cosine * y
+                for k in range(4):
+                    x, y = a[p, k], a[q, k]
+                    a[p, k], a[q, k] = cosine * x - sine * y, sine * x + cosine * y
+                    x, y = v[k, p], v[k, q]
+                    v[k, p], v[k, q] = cosine * x - sine * y, sine * x + cosine * y
+                a[p, q] = a[q, p] = 0.0
+        if not turned:
+            break
+
+
+@kernel
+def best_rotation(moments: Float, a: Float, v: Float, rotation: Float) -> float:
+    """rotation (3, 3): the proper one that maximises the trace of rotation @ moments, which is returned.
+
+    Parameters
+    ----------
+    moments : (3, 3)
+        Sum over points of predicted times annotated coordinates, both about their means.
+    a, v : (4, 4)
+        Scratch.
+    rotation : (3, 3)
+        Out. Where several rotations are equally good, one of them.
+    """
+    s = moments
+    a[0, 0], a[1, 1] = s[0, 0] + s[1, 1] + s[2, 2], s[0, 0] - s[1, 1] - s[2, 2]
+    a[2, 2], a[3, 3] = s[1, 1] - s[0, 0] - s[2, 2], s[2, 2] - s[0, 0] - s[1, 1]
+    a[0, 1], a[0, 2], a[0, 3] = s[1, 2] - s[2, 1], s[2, 0] - s[0, 2], s[0, 1] - s[1, 0]
+    a[1, 2], a[1, 3], a[2, 3] = s[0, 1] + s[1, 0], s[2, 0] + s[0, 2], s[1, 2] + s[2, 1]
+    for p in range(4):
+        for q in range(p):
+            a[p, q] = a[q, p]
+    rotate_planes(a, v)
+    best = 0
+    for k in range(1, 4):
+        if a[k, k] > a[best, best]:
+            best = k
+    w, x, y, z = v[0, best], v[1, best], v[2, best], v[3, best]
+    ww, xx, yy, zz = w * w, x * x, y * y, z * z
+    rotation[0, 0], rotation[1, 1], rotation[2, 2] = ww + xx - yy - zz, ww - xx + yy - zz, ww - xx - yy + zz
+    rotation[0, 1], rotation[1, 0] = 2.0 * (x * y - w * z), 2.0 * (x * y + w * z)
+    rotation[0, 2], rotation[2, 0] = 2.0 * (x * z + w * y), 2.0 * (x * z - w * y)
+    rotation[1, 2], rotation[2, 1] = 2.0 * (y * z - w * x), 2.0 * (y * z + w * x)
+    return float(a[best, best])
