@@ -31,7 +31,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Detections, Float, GroundTruth, Int, Masks, image_of_rows, offsets_of
+from cvbench.columns import Detections, Float, GroundTruth, Int, Masks, image_of_rows, offsets_of, take_rows
 from cvbench.errors import InputError, did_you_mean
 from cvbench.kernels import Index, available_threads, map_ranges
 from cvbench.kernels.curves import Curves, Rows, Tally, category_curves, count_positives
@@ -41,6 +41,7 @@ from cvbench.kernels.similarity import box_iou_rows, mask_iou_rows, oks_exponent
 from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State, image_weights
 from cvbench.metrics.masks import mask_boundary, rle_area, rle_boxes
 from cvbench.metrics.precision_recall import reach_of
+from cvbench.metrics.sigmas import SIGMAS, name_of, sigmas_of
 from cvbench.result import Input, Result, Signature
 
 IouType = Literal["bbox", "segm", "boundary", "keypoints"]
@@ -49,8 +50,7 @@ Progress = Callable[[str, int, int], object]
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
 
-_SIGMA_TENTHS = (0.26, 0.25, 0.25, 0.35, 0.35, 0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89)
-COCO_SIGMAS = tuple(tenths / 10.0 for tenths in _SIGMA_TENTHS)
+COCO_SIGMAS = SIGMAS["coco17"]
 """Spread of the annotators' clicks on COCO's 17 joints, as a fraction of the object's scale: nose, eyes, ears, …,
 ankles.
 """
@@ -62,6 +62,13 @@ AREAS = (
     ("large", 96.0**2, 1e10),
 )
 """COCO's area ranges in square pixels, closed at both ends: an object of 1,024 is small *and* medium."""
+
+OF_KEYPOINTS = {
+    "scale_area": ("annotated", "box053"),
+    "ignore_rule": ("num_keypoints", "labelled"),
+    "zero_keypoints": ("keep", "drop"),
+}
+"""Rules that only keypoints have, and their choices, that of COCO first."""
 
 ROWS_PER_TASK = 4096
 """Rows of one task of the thread pool: long enough to hide its start, short enough to spread well."""
@@ -90,7 +97,16 @@ class DetectionParams:
     explicit_ignore
         Honour an ``ignore`` mark in the ground truth, as boundary-iou-api does; pycocotools overwrites it.
     sigmas
-        Per-joint spreads of OKS.
+        Per-joint spreads of OKS, or the name of a set of `cvbench.metrics.sigmas.SIGMAS`.
+    scale_area
+        Keypoints: the area that a ground truth has in OKS and in the area ranges: ``annotated``, or ``box053``, 0.53
+        times width times height of its box, as for data sets that annotate no areas (CrowdPose, AIC).
+    ignore_rule
+        Keypoints: when a ground truth is ignored for lack of keypoints: where its ``num_keypoints`` is 0, or where no
+        keypoint is ``labelled`` (v > 0), as in xtcocotools.
+    zero_keypoints
+        Keypoints: ``keep`` or ``drop`` detections of which no keypoint has a third value above 0. xtcocotools drops
+        them.
     dilation_ratio
         Width of the boundary band as a fraction of the image diagonal.
     """
@@ -105,6 +121,9 @@ class DetectionParams:
     explicit_ignore: bool = False
     sigmas: tuple[float, ...] = COCO_SIGMAS
     dilation_ratio: float = 0.02
+    scale_area: Literal["annotated", "box053"] = "annotated"
+    ignore_rule: Literal["num_keypoints", "labelled"] = "num_keypoints"
+    zero_keypoints: Literal["keep", "drop"] = "keep"
 
     @classmethod
     def of(cls, iou_type: IouType, **changes: Any) -> DetectionParams:
@@ -126,6 +145,9 @@ class DetectionParams:
             raise InputError(f"areas {given}: expected (label, low, high) for each, in square pixels")
         areas = tuple((str(label), float(low), float(high)) for label, low, high in self.areas)
         object.__setattr__(self, "areas", areas)
+        sigmas: Any = self.sigmas
+        if isinstance(sigmas, str):
+            object.__setattr__(self, "sigmas", sigmas_of(sigmas))
         for name in ("iou_thresholds", "recall_thresholds", "max_dets", "sigmas"):
             object.__setattr__(self, name, tuple(np.atleast_1d(getattr(self, name)).tolist()))
         object.__setattr__(self, "max_dets", tuple(sorted(self.max_dets)))
@@ -136,9 +158,12 @@ class DetectionParams:
         for name, choices in (
             ("iou_type", ("bbox", "segm", "boundary", "keypoints")),
             ("id_zero", ("match", "unmatched")),
+            *OF_KEYPOINTS.items(),
         ):
             if getattr(self, name) not in choices:
                 raise InputError(f"{name} {getattr(self, name)!r} is unknown; expected one of {', '.join(choices)}")
+            if name in OF_KEYPOINTS and self.iou_type != "keypoints" and getattr(self, name) != choices[0]:
+                raise InputError(f"{name}={getattr(self, name)} is a rule for keypoints; iou_type is {self.iou_type}")
         if len(self.areas) > MAX_AREAS:
             raise InputError(f"there are {len(self.areas)} area ranges; expected {MAX_AREAS} or fewer")
 
@@ -306,6 +331,9 @@ def match(
     partners: bool = False,
 ) -> Matching:
     """`count`, with the matches themselves where `partners` is set."""
+    given = len(dt)
+    gt, dt = _by_keypoint_rules(gt, dt, params)
+    dropped = {"dropped_zero_keypoints": given - len(dt)} if params.zero_keypoints == "drop" else {}
     cells = _cells(gt, dt, params, threads)
     n_rows, n_words = len(cells.row), params.area_words.shape[1]
     similarity = np.empty(cells.pairs[-1])
@@ -344,14 +372,35 @@ def match(
             "crowd": int(np.count_nonzero(gt.crowd)),
             "ignored_ground_truths": int(np.count_nonzero(gt_ignored & 1)),
             "id_zero": int(np.count_nonzero(gt.id_zero)),
-            "detections": len(dt),
+            "detections": given,
             "dropped_unknown_category": 0,
+            **dropped,
             "cut_by_max_dets": len(dt) - n_rows,
             "ignored_detections": int(np.count_nonzero(ignored[:, 0] & 1)),
         },
         params=params,
     )
     return Matching(state, cells, similarity, partner)
+
+
+BOX_SHARE = 0.53
+"""How much of its box a person fills on average, where data sets annotate boxes and no areas."""
+
+
+def _by_keypoint_rules(gt: GroundTruth, dt: Detections, params: DetectionParams) -> tuple[GroundTruth, Detections]:
+    """The columns as the rules of `OF_KEYPOINTS` want them."""
+    if params.scale_area == "box053":
+        boxes = _needed(gt.boxes, "boxes")
+        with np.errstate(over="ignore"):  # an infinite area is in no area range
+            gt = replace(gt, area=boxes[:, 2] * boxes[:, 3] * BOX_SHARE)
+    if params.ignore_rule == "labelled":
+        gt = replace(gt, num_keypoints=np.count_nonzero(_needed(gt.keypoints, "keypoints")[:, :, 2] > 0, axis=1))
+    if params.zero_keypoints == "drop":
+        seen = (_needed(dt.keypoints, "keypoints")[:, :, 2] > 0).any(axis=1)
+        if not seen.all():
+            per_image = np.bincount(image_of_rows(dt.offsets)[seen], minlength=len(dt.offsets) - 1)
+            dt = take_rows(dt, np.flatnonzero(seen), offsets_of(per_image))
+    return gt, dt
 
 
 def _cells(gt: GroundTruth, dt: Detections, params: DetectionParams, threads: int | None) -> Cells:
@@ -753,6 +802,7 @@ def result_of(
     counts: Mapping[str, int] | None = None,
     notes: Iterable[str] = (),
     inputs: dict[str, Input] | None = None,
+    task: str | None = None,
 ) -> Result:
     """Score a state and say under which rules.
 
@@ -764,11 +814,26 @@ def result_of(
         Further pairs for the signature: what the reader of the input decided.
     counts, notes, inputs
         Further counts, notes, and what the input was.
+    task
+        Name and version of the task; None for the ``coco`` task of the iou_type.
     """
-    params = state.params
+    task = f"coco.{state.params.iou_type}@{VERSION}" if task is None else task
     summary = summarize(state, weights, threads, names)
-    task = f"coco.{params.iou_type}@{VERSION}"
-    said = list(notes)
+    return described(state, summary, task, conventions, counts=counts, notes=notes, inputs=inputs)
+
+
+def described(
+    state: DetectionState,
+    summary: Summary,
+    task: str,
+    conventions: Iterable[tuple[str, str]] = (),
+    *,
+    counts: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
+    inputs: dict[str, Input] | None = None,
+) -> Result:
+    """The result that a summary of a state makes; arguments as of `result_of`."""
+    params, said = state.params, list(notes)
     if state.counts["id_zero"]:
         treatment = "match like any other" if params.id_zero == "match" else "are never matched, as in pycocotools"
         said.append(
@@ -779,6 +844,11 @@ def result_of(
         said.append(
             f"{state.counts['cut_by_max_dets']:,} of {state.counts['detections']:,} detections lie beyond max_dets="
             f"{params.max_dets[-1]} per image and category and were not looked at"
+        )
+    if state.counts.get("dropped_zero_keypoints"):
+        said.append(
+            f"{state.counts['dropped_zero_keypoints']:,} of {state.counts['detections']:,} detections have no keypoint "
+            "with a third value above 0 and are dropped (-p zero_keypoints=keep takes them)"
         )
     return Result(
         task=task,
@@ -807,7 +877,11 @@ def _conventions(params: DetectionParams) -> list[tuple[str, str]]:
     if params.iou_type == "boundary":
         pairs.append(("dilation_ratio", repr(params.dilation_ratio)))
     if params.iou_type == "keypoints":
-        pairs.append(("sigmas", "coco17" if params.sigmas == COCO_SIGMAS else ",".join(map(repr, params.sigmas))))
+        pairs.append(("sigmas", name_of(params.sigmas)))
+        # COCO's rules go without saying: signatures from before there were others stay as they are
+        pairs += [
+            (name, getattr(params, name)) for name, (usual, _) in OF_KEYPOINTS.items() if getattr(params, name) != usual
+        ]
     return pairs
 
 

@@ -38,7 +38,8 @@ def similarities(gt: GroundTruth, dt: Detections, params: DetectionParams) -> di
             elif params.iou_type == "segm":
                 table[i, k] = mask_iou(dt.masks.take(d), gt.masks.take(g), gt.crowd[g])
             else:
-                options = {"area": gt.area[g], "boxes": gt.boxes[g], "sigmas": params.sigmas}
+                area = np.array([naive.area_of(gt, params, row) for row in g.tolist()])
+                options = {"area": area, "boxes": gt.boxes[g], "sigmas": params.sigmas}
                 table[i, k] = oks(dt.keypoints[d], gt.keypoints[g], **options)
     return table
 
@@ -56,6 +57,35 @@ def test_curves_equal_the_slow_twin(iou_type: str, knobs: Knobs, caps: tuple[int
         ("precision", "recall", "score"), (found.precision, found.recall, found.score), expected, strict=True
     ):
         np.testing.assert_array_equal(value, other, err_msg=name)
+
+
+RULES = [
+    {"scale_area": "box053"},
+    {"ignore_rule": "labelled"},
+    {"zero_keypoints": "drop"},
+    {"scale_area": "box053", "ignore_rule": "labelled", "zero_keypoints": "drop"},
+]
+
+
+@pytest.mark.parametrize("rules", RULES, ids=[",".join(rules) for rules in RULES])
+@given(knobs=knobs(12))
+def test_rules_of_keypoints_equal_the_slow_twin(rules: dict[str, str], knobs: Knobs) -> None:
+    gt, dt = columns(knobs, "keypoints")
+    rng = np.random.default_rng(knobs.seed)
+    seen = dt.keypoints.copy()
+    seen[:, :, 2] = np.where(
+        rng.random((len(dt), 1)) < 0.4, rng.choice([0, -1], (len(dt), 17)), rng.random((len(dt), 17))
+    )
+    dt, gt = replace(dt, keypoints=seen), replace(gt, num_keypoints=rng.integers(0, 2, len(gt)))
+    params = DetectionParams.of("keypoints", max_dets=(3, 20), **rules, **FEW)
+    ones = [1] * len(gt.image_ids)
+    state = count(gt, dt, params)
+    expected = naive.curves(gt, dt, similarities(gt, dt, params), params, ones)
+    for value, other in zip(curves(state), expected, strict=True):
+        np.testing.assert_array_equal(value, other)
+    dropped = sum(naive.is_dropped(dt, params, d) for d in range(len(dt)))
+    assert state.counts.get("dropped_zero_keypoints", 0) == dropped
+    assert state.counts["detections"] == len(dt)
 
 
 @given(knobs=knobs(12), n=st.integers(11, 30))
@@ -138,6 +168,8 @@ def test_values_are_named_after_what_was_asked() -> None:
         ({"areas": (("a", 0, 1), ("a", 1, 2))}, "area label 'a': expected distinct names"),
         ({"areas": (("a|b", 0, 1),)}, "area label 'a|b'"),
         ({"id_zero": "skip"}, "'skip' is unknown"),
+        ({"scale_area": "box"}, "scale_area 'box' is unknown; expected one of annotated, box053"),
+        ({"zero_keypoints": "drop"}, "zero_keypoints=drop is a rule for keypoints; iou_type is bbox"),
         ({"sigmas": (0.1, 0)}, "sigmas: 0.0 is not above 0"),
         ({"dilation_ratio": 0}, "dilation_ratio: 0 is not above 0"),
     ],

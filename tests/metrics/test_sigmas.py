@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from cvbench.errors import InputError
+from cvbench.metrics.detection import DetectionParams
 from cvbench.metrics.sigmas import SIGMAS, name_of, sigmas_of
 
 
@@ -27,3 +29,10 @@ def test_the_parts_of_a_whole_body_stand_one_after_another() -> None:
     assert whole[17:23] == SIGMAS["foot6"]
     assert whole[23:91] == SIGMAS["face68"]
     assert whole[91:112] == whole[112:] == hand
+
+
+def test_rules_take_a_set_by_name() -> None:
+    assert DetectionParams.of("keypoints", sigmas="halpe26").sigmas == SIGMAS["halpe26"]
+    assert DetectionParams.of("keypoints", sigmas="coco17") == DetectionParams.of("keypoints")
+    with pytest.raises(InputError, match="there are no sigmas 'crowdpose'; did you mean 'crowdpose14'"):
+        DetectionParams.of("keypoints", sigmas="crowdpose")

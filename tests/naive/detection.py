@@ -60,12 +60,14 @@ def match_image(
     """Scores and outcomes of an image's detections by falling score, and how many ground truths count."""
     truths = [g for g in range(gt.offsets[i], gt.offsets[i + 1]) if gt.category[g] == k]
     detections = [d for d in range(dt.offsets[i], dt.offsets[i + 1]) if dt.category[d] == k]
+    area = [area_of(gt, params, g) for g in range(len(gt))]
     table = {(d, g): similarity[i, k][y, x] for y, d in enumerate(detections) for x, g in enumerate(truths)}
-    ignored = {g: bool(is_ignored(gt, params, g) or gt.area[g] < low or gt.area[g] > high) for g in truths}
+    ignored = {g: bool(is_ignored(gt, params, g) or area[g] < low or area[g] > high) for g in truths}
     taken: set[int] = set()
     rows = []
     # cut at the largest cap before matching: a detection beyond a smaller cap still takes its ground truth
-    for d in sorted(detections, key=lambda d: -dt.score[d])[: max(params.max_dets)]:
+    known = [d for d in detections if not is_dropped(dt, params, d)]
+    for d in sorted(known, key=lambda d: -dt.score[d])[: max(params.max_dets)]:
         limit = min(threshold, 1 - 1e-10)
         choice = None
         for kind in (False, True):  # ground truths that count are preferred to ignored ones
@@ -88,8 +90,19 @@ def match_image(
     return rows[:cap], sum(not flag for flag in ignored.values())
 
 
+def area_of(gt: GroundTruth, params: DetectionParams, g: int) -> float:
+    """The ground truth's area in OKS and for area ranges."""
+    return float(gt.boxes[g, 2] * gt.boxes[g, 3] * 0.53 if params.scale_area == "box053" else gt.area[g])
+
+
+def is_dropped(dt: Detections, params: DetectionParams, d: int) -> bool:
+    return params.zero_keypoints == "drop" and not any(v > 0 for v in dt.keypoints[d, :, 2])
+
+
 def is_ignored(gt: GroundTruth, params: DetectionParams, g: int) -> bool:
     no_keypoints = params.iou_type == "keypoints" and gt.num_keypoints is not None and gt.num_keypoints[g] == 0
+    if params.ignore_rule == "labelled":
+        no_keypoints = not any(v > 0 for v in gt.keypoints[g, :, 2])
     return bool(gt.crowd[g] or no_keypoints or (params.explicit_ignore and gt.ignore[g]))
 
 
