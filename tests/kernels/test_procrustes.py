@@ -7,8 +7,27 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cvbench.kernels import procrustes
+from mode import JIT
+from naive import pose3d as naive
 
 SEEDS = st.integers(0, 2**32 - 1)
+
+
+def aligned(pred, gt, used=None):
+    used = np.ones(pred.shape[:2], bool) if used is None else used
+    out = np.empty_like(pred)
+    procrustes.align_rows(0, len(pred), pred, gt, used, np.empty((5, 4, 4)), out)
+    return out
+
+
+def loss(a, b):
+    """Least squares, of which there is one value even where several alignments have it."""
+    return ((a - b) ** 2).sum(axis=(1, 2))
+
+
+def turned(angle):
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
 
 
 @given(SEEDS, st.sampled_from((0, 1e-12, 1, 1e12)))
@@ -23,3 +42,33 @@ def test_the_best_rotation_is_proper_and_as_good_as_singular_values_allow(seed, 
     size = d[0] * 1e-14  # likewise
     assert trace == pytest.approx(np.trace(rotation @ moments), abs=size)
     assert trace == pytest.approx(d[0] + d[1] + d[2] * np.sign(np.linalg.det(u @ vt)), abs=size)
+
+
+@given(SEEDS, st.integers(4, 20), st.sampled_from((0.01, 0.3, 3.0, 100.0)))
+def test_alignment_is_that_of_the_singular_value_decomposition(seed, joints, noise):
+    rng = np.random.default_rng(seed)
+    gt = rng.normal(0, 300, (20 if JIT else 3, joints, 3)) + 1000
+    pred = gt @ turned(rng.uniform(0, 7)) * rng.uniform(0.1, 10) + rng.normal(0, 300 * noise, gt.shape)
+    used = rng.random(pred.shape[:2]) < 0.8
+    used[:, :4] = True
+    expected = np.array([naive.align(*rows) for rows in zip(pred, gt, used, strict=True)])
+    # near a tie of singular values, rounding turns both by some 1e-16 over their relative distance
+    np.testing.assert_allclose(aligned(pred, gt, used), expected, rtol=1e-9, atol=1e-6)
+    least = loss(expected * used[:, :, None], gt * used[:, :, None])
+    np.testing.assert_allclose(
+        loss(aligned(pred, gt, used) * used[:, :, None], gt * used[:, :, None]), least, rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("angle", [np.pi, np.pi / 2, 1e-9, 0])
+def test_half_turns_and_none(angle):
+    gt = np.array([[[1.0, 0, 0], [0, 2, 0], [0, 0, 3], [1, 1, 1]]])
+    np.testing.assert_allclose(aligned(gt @ turned(angle), gt), gt, atol=1e-14)
+
+
+def test_a_range_touches_its_own_rows_only():
+    pred, gt = np.random.default_rng(0).normal(size=(2, 6, 5, 3))
+    out = np.full_like(pred, 7)
+    procrustes.align_rows(2, 4, pred, gt, np.ones((6, 5), bool), np.empty((5, 4, 4)), out)
+    assert np.array_equal(out[2:4], aligned(pred, gt)[2:4])
+    assert (out[[0, 1, 4, 5]] == 7).all()
