@@ -60,10 +60,58 @@ def test_alignment_is_that_of_the_singular_value_decomposition(seed, joints, noi
     )
 
 
+@given(SEEDS)
+def test_what_differs_by_a_similarity_alone_is_aligned_without_rest(seed):
+    rng = np.random.default_rng(seed)
+    q, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    gt = rng.normal(0, 300, (1, 17, 3))
+    pred = 0.37 * gt @ (q * np.sign(np.linalg.det(q))) + [5, -3, 1e3]
+    np.testing.assert_allclose(aligned(pred, gt), gt, atol=1e-10)  # about 1e-13 of the coordinates
+
+
+@given(SEEDS, st.integers(1, 2), st.sampled_from(("gt", "pred", "both")))
+def test_points_on_a_plane_or_a_line_are_aligned_as_well_as_can_be(seed, rank, side):
+    rng = np.random.default_rng(seed)
+    gt, pred = rng.integers(-9, 10, (2, 10, 6, 3)).astype(float)
+    for flat in {"gt": [gt], "pred": [pred], "both": [gt, pred]}[side]:
+        flat[:, :, rank:] = 0
+    best = loss(np.array([naive.align(p, g) for p, g in zip(pred, gt, strict=True)]), gt)
+    np.testing.assert_allclose(loss(aligned(pred, gt), gt), best, rtol=1e-12, atol=1e-20)
+
+
+@given(SEEDS)
+def test_a_mirror_image_is_not_mirrored_back(seed):
+    gt = np.random.default_rng(seed).normal(size=(4, 8, 3))
+    pred = gt * [1, 1, -1]
+    result = aligned(pred, gt)
+    np.testing.assert_allclose(result, [naive.align(*rows) for rows in zip(pred, gt, strict=True)], atol=1e-9)
+    assert (loss(result, gt) > 1e-3).all()
+    moved = result - result.mean(axis=1, keepdims=True)
+    assert (np.linalg.det(np.swapaxes(pred - pred.mean(axis=1, keepdims=True), 1, 2) @ moved) > 0).all()
+
+
+def test_no_spread_goes_to_the_mean_of_the_ground_truth():
+    gt = np.arange(12.0).reshape(1, 4, 3) ** 2
+    middle = np.tile(gt.mean(axis=1, keepdims=True), (1, 4, 1))
+    assert np.array_equal(aligned(np.full((1, 4, 3), 0.5), gt), middle)
+    np.testing.assert_allclose(aligned(np.full((1, 4, 3), 0.1), gt), middle, rtol=1e-15)  # the mean of 0.1 is rounded
+    np.testing.assert_allclose(aligned(gt, middle), middle, rtol=1e-15)
+    assert np.array_equal(aligned(gt[:, :1], gt[:, 1:2]), gt[:, 1:2])
+
+
 @pytest.mark.parametrize("angle", [np.pi, np.pi / 2, 1e-9, 0])
 def test_half_turns_and_none(angle):
     gt = np.array([[[1.0, 0, 0], [0, 2, 0], [0, 0, 3], [1, 1, 1]]])
     np.testing.assert_allclose(aligned(gt @ turned(angle), gt), gt, atol=1e-14)
+
+
+def test_joints_that_are_not_used_are_moved_along():
+    gt = np.array([[[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [9, 9, 9]]])
+    pred = 2 * gt + 5
+    pred[0, 3] = [5, 5, 7]
+    used = np.array([[True, True, True, False]])
+    np.testing.assert_allclose(aligned(pred, gt, used)[0], [*gt[0, :3], [0, 0, 1]], atol=1e-14)
+    assert np.array_equal(aligned(pred, gt, np.zeros((1, 4), bool)), pred)
 
 
 def test_a_range_touches_its_own_rows_only():
