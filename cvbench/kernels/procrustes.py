@@ -171,3 +171,23 @@ def align_rows(start: int, stop: int, pred: Float, gt: Float, used: Bool, work: 
         trace = best_rotation(moments, work[0], work[1], rotation)
         scale = trace / spread if spread > 0.0 else 0.0
         move(pred[i], origin, rotation, scale, target, aligned[i])
+
+
+@kernel
+def scale_rows(start: int, stop: int, pred: Float, gt: Float, used: Bool, scaled: Float) -> None:
+    """Bring each of the rows [start, stop) of `pred` as near to `gt` as a scale about the origin can.
+
+    Parameters as in `align_rows`; scaled (N, J, 3) is what comes out. Where all joints that are used are predicted at
+    the origin, no scale is better than another, and all joints go there.
+    """
+    for i in range(start, stop):
+        both = own = 0.0
+        for j in range(pred.shape[1]):
+            if used[i, j]:
+                for a in range(3):
+                    both += pred[i, j, a] * gt[i, j, a]
+                    own += pred[i, j, a] * pred[i, j, a]
+        scale = both / own if own > 0.0 else 0.0
+        for j in range(pred.shape[1]):
+            for a in range(3):
+                scaled[i, j, a] = scale * pred[i, j, a]

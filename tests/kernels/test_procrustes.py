@@ -20,6 +20,12 @@ def aligned(pred, gt, used=None):
     return out
 
 
+def scaled(pred, gt, used):
+    out = np.empty_like(pred)
+    procrustes.scale_rows(0, len(pred), pred, gt, used, out)
+    return out
+
+
 def loss(a, b):
     """Least squares, of which there is one value even where several alignments have it."""
     return ((a - b) ** 2).sum(axis=(1, 2))
@@ -112,6 +118,17 @@ def test_joints_that_are_not_used_are_moved_along():
     used = np.array([[True, True, True, False]])
     np.testing.assert_allclose(aligned(pred, gt, used)[0], [*gt[0, :3], [0, 0, 1]], atol=1e-14)
     assert np.array_equal(aligned(pred, gt, np.zeros((1, 4), bool)), pred)
+
+
+@given(SEEDS)
+def test_scale_is_the_quotient_of_two_products(seed):
+    rng = np.random.default_rng(seed)
+    pred, gt = rng.normal(size=(2, 5, 7, 3))
+    used = rng.random((5, 7)) < 0.7
+    pred[0][used[0]] = 0
+    expected = [naive.scale(*rows) for rows in zip(pred, gt, used, strict=True)]
+    np.testing.assert_allclose(scaled(pred, gt, used), expected, rtol=1e-11)  # the product may cancel
+    assert not scaled(pred, gt, used)[0][used[0]].any()
 
 
 def test_a_range_touches_its_own_rows_only():

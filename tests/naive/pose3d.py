@@ -24,3 +24,10 @@ def align(pred: Points, gt: Points, used: Used | None = None) -> Points:
     proper = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
     rotation, scale = u * proper @ vt, (d * proper).sum() / (x**2).sum()
     return scale * (pred - origin) @ rotation.T + target
+
+
+def scale(pred: Points, gt: Points, used: Used | None = None) -> Points:
+    """The prediction times the factor that makes the sum of squared distances least."""
+    used = np.ones(len(pred), bool) if used is None else used
+    own = (pred[used] ** 2).sum()
+    return pred * ((pred[used] * gt[used]).sum() / own if own else 0)
