@@ -245,7 +245,7 @@ def problems_of(
         what = f" ({KINDS[rule.kind]})" if rule else ""
         for row in np.flatnonzero(~usable & columns.visible.any(axis=1)).tolist():
             size = "is missing" if np.isnan(scale[row]) else f"is {scale[row]:.6g}"
-            message = f"the size to divide by{what} {size}; expected a number above 0 (zero_scale=skip leaves such out)"
+            message = f"the size to divide by{what} {size}; expected a number above 0 (zero_size=skip leaves such out)"
             found.append(Trouble("gt", row, message))
     return found
 
