@@ -116,7 +116,9 @@ class Detections:
     area : (D,) float64
         In square pixels; a detection without a match is ignored where it lies outside of the area range.
     boxes, masks, keypoints
-        As in `GroundTruth`; the visibility column of the keypoints is never read.
+        As in `GroundTruth`; what the third number of a keypoint is, is for the metric to say.
+    part_scores : (D, P) float64 or None
+        Confidences in P parts of the object, where these are ranked by themselves.
     """
 
     offsets: Int
@@ -126,6 +128,7 @@ class Detections:
     boxes: Float | None = None
     masks: Masks | None = None
     keypoints: Float | None = None
+    part_scores: Float | None = None
 
     def __len__(self) -> int:
         return len(self.category)
@@ -237,7 +240,10 @@ class Keypoints:
         return len(self.gt)
 
 
-PER_ROW = ("category", "area", "crowd", "ignore", "id_zero", "score", "boxes", "keypoints", "num_keypoints")
+PER_ROW = (
+    *("category", "area", "crowd", "ignore", "id_zero", "score"),
+    *("boxes", "keypoints", "num_keypoints", "part_scores"),
+)
 """The attributes of `GroundTruth` and `Detections` with one entry per row; `Masks` are taken by their own method."""
 
 
