@@ -44,8 +44,10 @@ from cvbench.io.extract import (
     mask_areas,
     mask_boxes,
     mask_column,
+    number_column,
     require,
     require_64_bits,
+    score_columns,
     size_column,
     some_boxes,
     zero_sizes,
@@ -53,8 +55,10 @@ from cvbench.io.extract import (
 from cvbench.io.fields import (
     DetectionArea,
     DetectionOptions,
+    GroundTruthOptions,
     IouType,
     MissingArea,
+    Parts,
     annotation_fields,
     category_fields,
     detection_fields,
@@ -67,6 +71,7 @@ from cvbench.io.source import Document, Source, list_of
 Columns = TypeVar("Columns", GroundTruth, Detections)
 GroundTruthInput = str | os.PathLike[str] | Mapping[str, Any]
 DetectionInput = str | os.PathLike[str] | Sequence[Any]
+Joints = int | Mapping[str, int] | None
 
 AREAS: dict[str, tuple[str, ...]] = {
     "bbox": ("auto", "box"),
@@ -99,6 +104,8 @@ class Reading(Generic[Columns]):
         Height and width of the ground truth's images in pixels; None unless masks were read.
     detection_area : {"box", "mask", "keypoints"} or None
         Where the areas of detections came from; None for a ground truth.
+    crowd_index : (I,) float64 or None
+        How much people overlap in each of the ground truth's images; None unless it was asked for.
     """
 
     columns: Columns
@@ -107,6 +114,7 @@ class Reading(Generic[Columns]):
     notes: list[str] = field(default_factory=list)
     image_sizes: Int | None = None
     detection_area: str | None = None
+    crowd_index: Float | None = None
 
     def count(self, key: str, n: int | np.integer[Any], note: str = "") -> None:
         """Put `n` under `key`, and the `note` with the number in front where there is something to note."""
@@ -120,7 +128,9 @@ def read_ground_truth(
     iou_type: IouType,
     *,
     missing_area: MissingArea = "refuse",
-    keypoints: int | None = 17,
+    keypoints: Joints = 17,
+    crowd_index: bool = False,
+    task: str | None = None,
 ) -> Reading[GroundTruth]:
     """Read annotated objects.
 
@@ -130,10 +140,17 @@ def read_ground_truth(
         Path to the JSON (or gzipped JSON) file, or its content.
     iou_type : {"bbox", "segm", "boundary", "keypoints"}
         What is to be compared, hence what is read.
-    missing_area : {"refuse", "box"}
-        What to do about an annotation without ``area``: refuse it, or take width times height of its box.
+    missing_area : {"refuse", "box", "unused"}
+        What to do about an annotation without ``area``: refuse it, or take width times height of its box. Keypoints:
+        "unused" reads no areas, for rules that take their own; in the columns they are NaN.
     keypoints
-        The number of keypoints that every object has; None for however many the first one has.
+        The number of keypoints that every object has; None for however many the first one has. Or, for objects in
+        parts, the fields that hold them and the number in each: their keypoints stand one after another in the columns,
+        and ``num_keypoints`` is not read.
+    crowd_index
+        Read how much people overlap in each image, its ``crowdIndex``.
+    task
+        Whose files messages take these for; None: those of the ``coco`` task of the iou_type.
 
     Returns
     -------
@@ -157,10 +174,11 @@ def read_ground_truth(
     """
     _check_arguments(iou_type, keypoints, missing_area)
     document = Document(source, "gt")
-    result = _ground_truth(document, iou_type, missing_area, keypoints)
+    options = GroundTruthOptions(iou_type, missing_area, _parts(keypoints), crowd_index)
+    result = _ground_truth(document, options)
     if isinstance(result, Reading):
         return result
-    raise refuse(result, _listing(document, iou_type, "check_ground_truth"))
+    raise refuse(result, _listing(document, task or f"coco.{iou_type}", "check_ground_truth"))
 
 
 def check_ground_truth(
@@ -168,12 +186,14 @@ def check_ground_truth(
     iou_type: IouType,
     *,
     missing_area: MissingArea = "refuse",
-    keypoints: int | None = 17,
+    keypoints: Joints = 17,
+    crowd_index: bool = False,
 ) -> list[Problem]:
     """Every problem for which `read_ground_truth` would refuse `source`; parameters as there."""
     _check_arguments(iou_type, keypoints, missing_area)
     try:
-        result = _ground_truth(Document(source, "gt"), iou_type, missing_area, keypoints)
+        options = GroundTruthOptions(iou_type, missing_area, _parts(keypoints), crowd_index)
+        result = _ground_truth(Document(source, "gt"), options)
     except FormatError as error:
         return [Problem(error.where, error.message)]
     return [] if isinstance(result, Reading) else result
@@ -187,7 +207,9 @@ def read_detections(
     sizes: Int | None = None,
     box_masks: bool = False,
     detection_area: DetectionArea = "auto",
-    keypoints: int | None = 17,
+    keypoints: Joints = 17,
+    part_scores: Sequence[str] = (),
+    task: str | None = None,
 ) -> Reading[Detections]:
     """Read scored objects, detections of `gt`'s images.
 
@@ -209,16 +231,21 @@ def read_detections(
     detection_area : {"auto", "box", "mask", "keypoints"}
         Where a detection's area comes from, which decides whether an unmatched detection belongs to an area range.
         "box": width times height; "mask": pixels of the mask; "keypoints": width times height of the extent of all
-        keypoints. "auto" is pycocotools' choice: the box if the records have (non-empty) boxes, whatever is compared,
-        otherwise the mask or the keypoints.
+        keypoints, in objects of several parts of those of the first part. "auto" is pycocotools' choice: the box if the
+        records have (non-empty) boxes, whatever is compared, otherwise the mask or the keypoints.
     keypoints
-        The number of keypoints of every detection; None for as many as `gt` has.
+        The number of keypoints of every detection; None for as many as `gt` has. Or parts, as in `read_ground_truth`.
+    part_scores
+        Fields with further scores; where a record lacks one, its ``score`` is taken, which is counted and noted.
+    task
+        Whose files messages take these for; None: those of the ``coco`` task of the iou_type.
 
     Returns
     -------
     Reading of Detections
         Counts: ``detections`` (records in the file), ``dropped_unknown_category``,
-        ``images_without_detections``; of boxes ``zero_size_detections``; of masks ``box_masks``.
+        ``images_without_detections``; of boxes ``zero_size_detections``; of masks ``box_masks``; of each field of
+        `part_scores` ``missing_`` and its name.
 
     Raises
     ------
@@ -234,14 +261,14 @@ def read_detections(
     >>> read_detections(records, gt.columns, "bbox").columns.area.tolist()
     [200.0]
     """
-    options = _options(iou_type, sizes, box_masks, detection_area, keypoints, gt)
+    options = _options(iou_type, sizes, box_masks, detection_area, keypoints, gt, part_scores)
     if iou_type in ("segm", "boundary") and sizes is None:
         raise InputError("masks need the sizes of their images; pass sizes=reading.image_sizes of the ground truth")
     document = Document(source, "pred")
     result = _detections(document, gt, options)
     if isinstance(result, Reading):
         return result
-    raise refuse(result, _listing(document, iou_type, "check_detections"))
+    raise refuse(result, _listing(document, task or f"coco.{iou_type}", "check_detections"))
 
 
 def check_detections(
@@ -252,13 +279,14 @@ def check_detections(
     sizes: Int | None = None,
     box_masks: bool = False,
     detection_area: DetectionArea = "auto",
-    keypoints: int | None = 17,
+    keypoints: Joints = 17,
+    part_scores: Sequence[str] = (),
 ) -> list[Problem]:
     """Every problem for which `read_detections` would refuse `source`; parameters as there.
 
     Without a `gt`, records are checked by themselves; without `sizes`, masks by their form alone.
     """
-    options = _options(iou_type, sizes, box_masks, detection_area, keypoints, gt)
+    options = _options(iou_type, sizes, box_masks, detection_area, keypoints, gt, part_scores)
     try:
         document = Document(source, "pred")
         if gt is None or (sizes is None and iou_type in ("segm", "boundary")):
@@ -273,22 +301,19 @@ def check_detections(
 # Ground truth --------------------------------------------------------------------------------------------------------
 
 
-def _ground_truth(
-    document: Document, iou_type: IouType, missing_area: MissingArea, joints: int | None
-) -> Reading[GroundTruth] | list[Problem]:
+def _ground_truth(document: Document, options: GroundTruthOptions) -> Reading[GroundTruth] | list[Problem]:
     try:
-        return _ground_truth_columns(document, iou_type, missing_area, joints)
+        return _ground_truth_columns(document, options)
     except Refused:
-        return _found(ground_truth_problems(document.tree(), document.name, iou_type, missing_area, joints))
+        return _found(ground_truth_problems(document.tree(), document.name, options))
 
 
-def _ground_truth_columns(
-    document: Document, iou_type: IouType, missing_area: MissingArea, joints: int | None
-) -> Reading[GroundTruth]:
+def _ground_truth_columns(document: Document, options: GroundTruthOptions) -> Reading[GroundTruth]:
+    iou_type = options.iou_type
     forms = {
-        "images": struct_of("Image", image_fields(iou_type)),
+        "images": struct_of("Image", image_fields(options)),
         "categories": struct_of("Category", category_fields()),
-        "annotations": struct_of("Annotation", annotation_fields(iou_type, missing_area, joints)),
+        "annotations": struct_of("Annotation", annotation_fields(options)),
     }
     data: Any = document.decode(msgspec.defstruct("Dataset", [(key, list_of(form)) for key, form in forms.items()]))
     require(data is not None)
@@ -306,16 +331,21 @@ def _ground_truth_columns(
     require((image >= 0).all() and (category >= 0).all())
     crowd, missing_crowd = flag_column(records, "iscrowd")
     ignore, _ = flag_column(records, "ignore")
-    area, missing = area_column(records, missing_area == "box")
+    area, missing = np.full(len(records), np.nan), 0
+    if options.missing_area != "unused":
+        area, missing = area_column(records, options.missing_area == "box")
     id_zero = np.fromiter((record.id == 0 for record in records), np.bool_, len(records))
-    boxes = masks = sizes = points = labelled = None
+    boxes = masks = sizes = points = labelled = crowd_index = None
+    if options.crowd_index:
+        crowd_index = number_column(data.images, "crowdIndex")[image_order]
     if iou_type in ("bbox", "keypoints"):
         boxes = box_column(records)
     if iou_type in ("segm", "boundary"):
         sizes = size_column(data.images)[image_order]
         masks = mask_column(records, sizes[image], None)
     if iou_type == "keypoints":
-        points = keypoint_column(records, joints)
+        points = keypoint_column(records, options.parts)
+    if points is not None and len(options.parts) == 1:
         labelled, missing_labelled, different = labelled_column(records, points)
 
     rows, offsets = by_image(image, len(image_ids))
@@ -335,7 +365,7 @@ def _ground_truth_columns(
         num_keypoints=labelled,
     )
     columns = columns if rows is None else take_rows(columns, rows, offsets)
-    reading = Reading(columns, document.source, image_sizes=sizes)
+    reading = Reading(columns, document.source, image_sizes=sizes, crowd_index=crowd_index)
 
     several = f"of {len(records):,} annotations"
     reading.count("images", len(image_ids))
@@ -348,7 +378,7 @@ def _ground_truth_columns(
     reading.count("missing_area", missing, f"{several} have no area: width x height of the box is taken")
     if iou_type == "bbox" and boxes is not None:
         reading.count("zero_size_annotations", zero_sizes(boxes))
-    if iou_type == "keypoints":
+    if labelled is not None:
         counted = f"{several} have no num_keypoints: labelled keypoints are counted"
         reading.count("missing_num_keypoints", missing_labelled, counted)
         taken = f"{several} have a num_keypoints that is not the number of their labelled keypoints: it is taken"
@@ -377,6 +407,10 @@ class _Part:
     """Category ids that the ground truth lacks."""
     box_masks: int
     """Masks that are filled boxes."""
+    scores: Float | None
+    """(N, P) scores of parts."""
+    missing_scores: Int
+    """(P,) how often these are lacking."""
 
 
 def _detections(document: Document, gt: GroundTruth, options: DetectionOptions) -> Reading[Detections] | list[Problem]:
@@ -405,7 +439,7 @@ def _detection_columns(document: Document, gt: GroundTruth, options: DetectionOp
     order, offsets = by_image(kept, len(gt.image_ids))
     rows = known if order is None else order if known is None else known[order]
     masks, points = (None, None) if options.iou_type == "bbox" else (found.masks, found.points)
-    columns = Detections(offsets, found.category, found.score, area, boxes, masks, points)
+    columns = Detections(offsets, found.category, found.score, area, boxes, masks, points, found.scores)
     columns = columns if rows is None else take_rows(columns, rows, offsets)
 
     n, dropped = len(unknown), len(unknown) - len(kept)
@@ -421,6 +455,8 @@ def _detection_columns(document: Document, gt: GroundTruth, options: DetectionOp
         reading.count("zero_size_detections", zero_sizes(boxes))
     if masks is not None:
         reading.count("box_masks", found.box_masks, f"of {n:,} detections have no mask: the filled box is taken")
+    for name, missing in zip(options.scores, found.missing_scores.tolist(), strict=True):
+        reading.count(f"missing_{name}", missing, f"of {n:,} detections have no {name}: their score is taken")
     if options.iou_type != "bbox" and options.area == "auto" and area_from == "box":
         reading.notes.append(AREA_BY_BOX.format(options.shape))
     if options.box_from != "box":
@@ -438,8 +474,7 @@ def _part(
     require((image >= 0).all())
     category = index_column(records, "category_id", categories)
     strange = np.flatnonzero(category < 0).tolist()
-    score = np.fromiter(map(attrgetter("score"), records), np.float64, len(records))
-    require(np.isfinite(score).all())
+    score = number_column(records, "score")
     boxes = masks = points = None
     filled = 0
     if options.mixed_boxes or options.box_masks:
@@ -450,10 +485,11 @@ def _part(
         masks = mask_column(records, None if options.sizes is None else options.sizes[image], boxes)
         filled = sum(record.segmentation is None for record in records)
     if options.shape == "keypoints":
-        points = keypoint_column(records, options.joints)
+        points = keypoint_column(records, options.parts)
+    scores, missing = score_columns(records, options.scores, score) if options.scores else (None, np.zeros(0, np.int64))
     unknown = frozenset(records[row].category_id for row in strange)
     require_64_bits(unknown)
-    return _Part(image, category, score, boxes, masks, points, unknown, filled)
+    return _Part(image, category, score, boxes, masks, points, unknown, filled, scores, missing)
 
 
 def _joined(parts: Sequence[_Part]) -> _Part:
@@ -462,6 +498,7 @@ def _joined(parts: Sequence[_Part]) -> _Part:
     boxes = [part.boxes for part in parts if part.boxes is not None]
     masks = [part.masks for part in parts if part.masks is not None]
     points = [part.points for part in parts if part.points is not None]
+    scores = [part.scores for part in parts if part.scores is not None]
     require(len({part.shape[1] for part in points}) <= 1)
     return _Part(
         np.concatenate([part.image for part in parts]),
@@ -472,6 +509,8 @@ def _joined(parts: Sequence[_Part]) -> _Part:
         np.concatenate(points) if points else None,
         frozenset().union(*(part.unknown for part in parts)),
         sum(part.box_masks for part in parts),
+        np.concatenate(scores) if scores else None,
+        np.sum([part.missing_scores for part in parts], axis=0, dtype=np.int64),
     )
 
 
@@ -488,7 +527,8 @@ def _areas(found: _Part, options: DetectionOptions) -> tuple[Float | None, Float
     if found.masks is not None:
         return mask_boxes(found.masks) if compared else None, mask_areas(found.masks), "mask"
     assert found.points is not None, "there is always a shape"
-    extents = keypoint_boxes(found.points)
+    first = found.points if len(options.parts) == 1 else found.points[:, : options.parts[0][1]]
+    extents = keypoint_boxes(first)
     return extents if compared else None, box_areas(extents), "keypoints"
 
 
@@ -529,27 +569,37 @@ def _options(
     sizes: Int | None,
     box_masks: bool,
     area: DetectionArea,
-    joints: int | None,
+    keypoints: Joints,
     gt: GroundTruth | None,
+    scores: Sequence[str],
 ) -> DetectionOptions:
-    _check_arguments(iou_type, joints, area=area)
+    _check_arguments(iou_type, keypoints, area=area)
     if box_masks and iou_type not in ("segm", "boundary"):
         raise InputError(f"box_masks is for masks; iou_type is {iou_type!r}")
     if iou_type == "bbox":
         sizes = None
     if iou_type != "keypoints":
-        joints = None
-    elif joints is None and gt is not None and gt.keypoints is not None and len(gt):
-        joints = gt.keypoints.shape[1]
-    return DetectionOptions(iou_type, sizes, box_masks, area, joints)
+        keypoints = None
+    elif keypoints is None and gt is not None and gt.keypoints is not None and len(gt):
+        keypoints = gt.keypoints.shape[1]
+    return DetectionOptions(iou_type, sizes, box_masks, area, _parts(keypoints), tuple(scores))
 
 
-def _check_arguments(iou_type: str, joints: int | None, missing_area: str = "refuse", area: str = "auto") -> None:
+def _parts(keypoints: Joints) -> Parts:
+    return tuple(keypoints.items()) if isinstance(keypoints, Mapping) else (("keypoints", keypoints),)
+
+
+def _check_arguments(iou_type: str, keypoints: Joints, missing_area: str = "refuse", area: str = "auto") -> None:
     _check_choice("iou_type", iou_type, get_args(IouType))
     _check_choice("missing_area", missing_area, get_args(MissingArea))
     _check_choice(f"detection_area of {iou_type}", area, AREAS[iou_type])
-    if joints is not None and joints < 1:
-        raise InputError(f"keypoints is {joints}, expected a number of keypoints from 1, or None")
+    if missing_area == "unused" and iou_type != "keypoints":
+        raise InputError(f"missing_area=unused is for keypoints; iou_type is {iou_type!r}")
+    if not keypoints and keypoints is not None:
+        raise InputError(f"keypoints is {keypoints}, expected a number of keypoints from 1, or None")
+    for name, joints in _parts(keypoints):
+        if joints is not None and joints < 1:
+            raise InputError(f"{name} is {joints}, expected a number of keypoints from 1, or None")
 
 
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
@@ -559,9 +609,9 @@ def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise InputError(f"{name} is {value!r}, expected one of {', '.join(choices)}{hint}")
 
 
-def _listing(document: Document, iou_type: IouType, function: str) -> str:
+def _listing(document: Document, task: str, function: str) -> str:
     """What lists all problems of the document."""
     if document.path is None:
         return f"cvbench.io.{function}"
     files = f"GT {document.name}" if function == "check_detections" else document.name
-    return f"cvbench check coco.{iou_type} {files}"
+    return f"cvbench check {task} {files}"

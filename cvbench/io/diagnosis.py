@@ -13,8 +13,8 @@ from cvbench.errors import InputError
 from cvbench.io.fields import (
     DetectionOptions,
     Field,
-    IouType,
-    MissingArea,
+    GroundTruthOptions,
+    Parts,
     annotation_fields,
     box_rule,
     category_fields,
@@ -32,9 +32,7 @@ from cvbench.io.problems import Problem, shown
 SWAPPED = "are ground truth and predictions swapped?"
 
 
-def ground_truth_problems(
-    tree: Any, name: str, iou_type: IouType, missing_area: MissingArea, joints: int | None
-) -> Iterator[Problem]:
+def ground_truth_problems(tree: Any, name: str, options: GroundTruthOptions) -> Iterator[Problem]:
     """What keeps `tree` from being a ground truth; nothing where `read_ground_truth` reads it.
 
     Parameters
@@ -43,9 +41,9 @@ def ground_truth_problems(
         The whole document as plain Python objects.
     name
         What messages call it.
-    iou_type, missing_area, joints
-        As in `cvbench.io.read_ground_truth`.
+    options
     """
+    iou_type, missing_area = options.iou_type, options.missing_area
     if not isinstance(tree, dict):
         yield Problem(name, _not_ground_truth(tree))
         return
@@ -60,12 +58,12 @@ def ground_truth_problems(
     if not whole:
         return
     images: dict[object, int] = {}
-    yield from _records(tree["images"], f"{name}.images", image_fields(iou_type), images)
+    yield from _records(tree["images"], f"{name}.images", image_fields(options), images)
     yield from _one_type(tree["images"], f"{name}.images")
     categories: dict[object, int] = {}
     yield from _records(tree["categories"], f"{name}.categories", category_fields(), categories)
     records = tree["annotations"]
-    fields = annotation_fields(iou_type, missing_area, joints_of(records) if joints is None else joints)
+    fields = annotation_fields(replace(options, parts=_known_parts(options.parts, records)))
     sizes = {
         _hashable(image.get("id")): (image.get("height"), image.get("width")) for image in _objects(tree["images"])
     }
@@ -105,7 +103,7 @@ def detection_problems(tree: Any, name: str, gt: GroundTruth | None, options: De
     images = None if gt is None else {image: index for index, image in enumerate(gt.image_ids.tolist())}
     if images is None:
         yield from _one_type(tree, name, "image_id")
-    options = options if options.joints else replace(options, joints=joints_of(tree))
+    options = replace(options, parts=_known_parts(options.parts, tree))
     boxed: tuple[str, bool] | None = None
     for where, record, problems in _each(tree, name, detection_fields(options), None):
         yield from problems
@@ -140,10 +138,15 @@ def _detection_mask(
             yield from _box_mask(record["bbox"], where, size)
 
 
-def joints_of(records: Sequence[Any]) -> int | None:
-    """The number of keypoints of the first record that has a list of them; None where none has."""
+def _known_parts(parts: Parts, records: Sequence[Any]) -> Parts:
+    """The parts, their numbers of keypoints filled in from the records where any number would do."""
+    return tuple((name, _joints_of(name, records) if joints is None else joints) for name, joints in parts)
+
+
+def _joints_of(name: str, records: Sequence[Any]) -> int | None:
+    """The number of keypoints of the first record that has a list of them under this name; None where none has."""
     for record in _objects(records):
-        keypoints = record.get("keypoints")
+        keypoints = record.get(name)
         if isinstance(keypoints, list) and keypoints and len(keypoints) % 3 == 0:
             return len(keypoints) // 3
     return None

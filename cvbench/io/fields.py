@@ -18,8 +18,11 @@ from cvbench.columns import Int
 from cvbench.io.problems import Problem, shown, suggestion
 
 IouType = Literal["bbox", "segm", "boundary", "keypoints"]
-MissingArea = Literal["refuse", "box"]
+MissingArea = Literal["refuse", "box", "unused"]
 DetectionArea = Literal["auto", "box", "mask", "keypoints"]
+
+Parts = tuple[tuple[str, int | None], ...]
+"""The fields that hold an object's keypoints, one after another, and how many are in each; None is for any number."""
 
 Rule = Callable[[object], str | None]
 
@@ -103,6 +106,16 @@ def missing(field: Field, record: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class GroundTruthOptions:
+    """How a ground truth is to be read; see `cvbench.io.read_ground_truth`, whose arguments these are."""
+
+    iou_type: IouType
+    missing_area: MissingArea
+    parts: Parts
+    crowd_index: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DetectionOptions:
     """How detections are to be read; see `cvbench.io.read_detections`, whose arguments these are."""
 
@@ -110,7 +123,8 @@ class DetectionOptions:
     sizes: Int | None
     box_masks: bool
     area: DetectionArea
-    joints: int | None
+    parts: Parts
+    scores: tuple[str, ...] = ()
     box_from: Literal["box", "mask", "keypoints"] = "box"
     """Boxes: where they come from, the records' boxes or those around their shapes."""
 
@@ -307,15 +321,18 @@ def rle_rule(value: object) -> str | None:
 # Records -------------------------------------------------------------------------------------------------------------
 
 NO_SCORE = "every detection needs one, by which detections are ranked"
+NO_CROWD_INDEX = "it says whether an image is easy, medium or hard"
 NO_AREA = "missing_area=box takes width x height of the box"
 NO_BOX = "boxes around masks or keypoints are taken only where no record has a box"
 NO_MASK = "box_masks=True takes the filled box for the mask, which pycocotools does without a word"
 
 
-def image_fields(iou_type: IouType) -> list[Field]:
+def image_fields(options: GroundTruthOptions) -> list[Field]:
     """What is read of the ground truth's images."""
     fields = [Field("id", Id, image_id_rule)]
-    if iou_type in ("segm", "boundary"):
+    if options.crowd_index:
+        fields.append(Field("crowdIndex", float, number_rule, hint=NO_CROWD_INDEX))
+    if options.iou_type in ("segm", "boundary"):
         hint = "the size of a mask is the size of its image"
         fields += [Field("height", int, pixels_rule, hint=hint), Field("width", int, pixels_rule, hint=hint)]
     return fields
@@ -326,16 +343,18 @@ def category_fields() -> list[Field]:
     return [Field("id", int, id_rule), Field("name", str, text_rule, required=False)]
 
 
-def annotation_fields(iou_type: IouType, missing_area: MissingArea, joints: int | None) -> list[Field]:
+def annotation_fields(options: GroundTruthOptions) -> list[Field]:
     """What is read of the ground truth's annotations."""
+    iou_type, missing_area = options.iou_type, options.missing_area
     fields = [
         Field("id", int, id_rule, hint="annotations are numbered, best from 1"),
         Field("image_id", Id, image_id_rule),
         Field("category_id", int, id_rule),
         Field("iscrowd", bool | int, flag_rule, required=False),
         Field("ignore", bool | int, flag_rule, required=False),
-        Field("area", float, area_rule, required=missing_area == "refuse", hint=NO_AREA),
     ]
+    if missing_area != "unused":
+        fields.append(Field("area", float, area_rule, required=missing_area == "refuse", hint=NO_AREA))
     if iou_type in ("bbox", "keypoints"):
         fields.append(Field("bbox", Box, box_rule))
     elif missing_area == "box":
@@ -343,8 +362,9 @@ def annotation_fields(iou_type: IouType, missing_area: MissingArea, joints: int 
     if iou_type in ("segm", "boundary"):
         fields.append(Field("segmentation", Rle | Polygons, segmentation_rule))
     if iou_type == "keypoints":
-        fields.append(Field("keypoints", tuple[float, ...], keypoints_rule(joints)))
-        fields.append(Field("num_keypoints", int, count_rule(joints), required=False))
+        fields += _point_fields(options.parts)
+        if len(options.parts) == 1:
+            fields.append(Field("num_keypoints", int, count_rule(options.parts[0][1]), required=False))
     return fields
 
 
@@ -366,5 +386,10 @@ def detection_fields(options: DetectionOptions) -> list[Field]:
         needed = not options.box_masks
         fields.append(Field("segmentation", Rle | Polygons, segmentation_rule, required=needed, hint=NO_MASK))
     if iou_type == "keypoints" or options.box_from == "keypoints":
-        fields.append(Field("keypoints", tuple[float, ...], keypoints_rule(options.joints)))
+        fields += _point_fields(options.parts)
+    fields += [Field(name, float, number_rule, required=False) for name in options.scores]
     return fields
+
+
+def _point_fields(parts: Parts) -> list[Field]:
+    return [Field(name, tuple[float, ...], keypoints_rule(joints)) for name, joints in parts]

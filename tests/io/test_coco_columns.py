@@ -218,6 +218,47 @@ def test_any_number_of_keypoints() -> None:
         read_detections(records, truth.columns, "keypoints", keypoints=None)
 
 
+def test_keypoints_in_several_fields() -> None:
+    gt = ground_truth()
+    gt["images"] = [image | {"crowdIndex": 0.1 * image["id"]} for image in gt["images"]]
+    for n, record in enumerate(gt["annotations"]):
+        record |= {"keypoints": [n, n, 2, n + 2.0, n + 3.0, 0], "foot_kpts": [50.0, 50.0, 1], "area": None}
+    parts = {"keypoints": 2, "foot_kpts": 1}
+    truth = read_ground_truth(gt, "keypoints", keypoints=parts, crowd_index=True, missing_area="unused")
+    assert truth.crowd_index is not None
+    assert truth.crowd_index.tolist() == [0.1, 0.2]
+    assert truth.columns.num_keypoints is None
+    assert np.isnan(truth.columns.area).all()
+    assert truth.columns.keypoints is not None
+    assert truth.columns.keypoints[0].tolist() == [[1, 1, 2], [3, 4, 0], [50, 50, 1]]
+    records = [
+        {key: record[key] for key in ("image_id", "category_id", *parts)} | {"score": score}
+        for record, score in zip(gt["annotations"], (0.25, 0.5, 0.75), strict=True)
+    ]
+    records[1]["foot_score"] = 0.125
+    names = ("foot_score", "face_score")
+    found = read_detections(records, truth.columns, "keypoints", keypoints=parts, part_scores=names)
+    assert found.columns.area.tolist() == [6.0] * 3, "the extent of the first part"
+    assert found.columns.score.tolist() == [0.5, 0.25, 0.75]
+    assert found.columns.part_scores is not None
+    assert found.columns.part_scores.tolist() == [[0.125, 0.5], [0.25, 0.25], [0.75, 0.75]]
+    assert {name: found.counts[name] for name in found.counts if name.startswith("missing")} == {
+        "missing_foot_score": 2,
+        "missing_face_score": 3,
+    }
+    assert "2 of 3 detections have no foot_score: their score is taken" in found.notes
+
+
+def test_parts_and_areas_that_are_none() -> None:
+    for parts in (0, {}, {"keypoints": 0}):
+        with pytest.raises(InputError, match="expected a number of keypoints from 1"):
+            read_ground_truth(ground_truth(), "keypoints", keypoints=parts)
+    with pytest.raises(InputError, match="missing_area=unused is for keypoints; iou_type is 'bbox'"):
+        read_ground_truth(ground_truth(), "bbox", missing_area="unused")
+    with pytest.raises(FormatError, match=r"images\[0\].crowdIndex: missing"):
+        read_ground_truth(ground_truth(), "keypoints", crowd_index=True)
+
+
 def test_keypoints_of_several_numbers_in_several_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(source, "PART", 10)
     empty = {"images": [{"id": 1}], "categories": [{"id": 1}], "annotations": []}
@@ -296,7 +337,9 @@ def test_impossible_arguments(task: Any, options: dict[str, Any], message: str) 
 
 
 def test_a_choice_for_missing_areas_that_is_none() -> None:
-    with pytest.raises(InputError, match="missing_area is 'boxes', expected one of refuse, box; did you mean 'box'"):
+    with pytest.raises(
+        InputError, match="missing_area is 'boxes', expected one of refuse, box, unused; did you mean 'box'"
+    ):
         read_ground_truth(ground_truth(), "bbox", missing_area="boxes")  # type: ignore[arg-type]  # that is the test
 
 

@@ -24,6 +24,7 @@ from cvbench.io import (
     read_detections,
     read_ground_truth,
 )
+from cvbench.io.fields import GroundTruthOptions
 from input_cases import ground_truth, predictions
 
 TASKS = ("bbox", "segm", "keypoints")
@@ -106,37 +107,69 @@ def agree(a: Any, b: Any) -> None:
     assert isinstance(a, Reading) == isinstance(b, Reading)
     if isinstance(a, Reading):
         assert same(a.columns, b.columns)
+        assert same(a.crowd_index, b.crowd_index)
         assert a.counts == b.counts
         assert a.detection_area == b.detection_area
     else:
         assert a == b
 
 
-@pytest.mark.parametrize("task", TASKS)
+def in_parts(records: list[Any]) -> list[Any]:
+    """The records with their last 12 keypoints in a field of their own."""
+    return [
+        record | {"keypoints": record["keypoints"][:15], "hand_kpts": record["keypoints"][15:]} for record in records
+    ]
+
+
+def parts_of_ground_truth() -> Any:
+    gt = ground_truth()
+    images = [image | {"crowdIndex": 0.5 * n} for n, image in enumerate(gt["images"])]
+    return gt | {"images": images, "annotations": in_parts(gt["annotations"])}
+
+
+def parts_of_predictions() -> Any:
+    records = in_parts(predictions(ground_truth()))
+    return [record | ({"hand_score": 0.1} if n else {}) for n, record in enumerate(records)]
+
+
+PARTS = {"keypoints": 5, "hand_kpts": 12}
+
+
+@pytest.mark.parametrize("task", [*TASKS, "parts"])
 @given(data=st.data())
 def test_damaged_ground_truth(task: Any, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    tree = data.draw(damaged(ground_truth()))
-    area = data.draw(st.sampled_from(("refuse", "box")))
+    options: dict[str, Any] = {"missing_area": data.draw(st.sampled_from(("refuse", "box")))}
+    parts: Any = (("keypoints", 17),)
+    sound, iou_type = ground_truth(), task
+    if task == "parts":
+        sound, iou_type, parts = parts_of_ground_truth(), "keypoints", tuple(PARTS.items())
+        options["missing_area"] = data.draw(st.sampled_from(("refuse", "box", "unused")))
+        options |= {"keypoints": PARTS, "crowd_index": True}
+    tree = data.draw(damaged(sound))
     path = str(write(tmp_path_factory, tree))
-    by_file = outcome(read_ground_truth, path, path, task, missing_area=area)
-    found = list(diagnosis.ground_truth_problems(tree, path, task, area, 17))
+    by_file = outcome(read_ground_truth, path, path, iou_type, **options)
+    slow = GroundTruthOptions(iou_type, options["missing_area"], parts, task == "parts")
+    found = list(diagnosis.ground_truth_problems(tree, path, slow))
     first = [(unnamed(problem.where, path), unnamed(problem.message, path)) for problem in found[:1]]
     assert first == ([] if isinstance(by_file, Reading) else [by_file])
-    assert check_ground_truth(path, task, missing_area=area) == found
+    assert check_ground_truth(path, iou_type, **options) == found
     if isinstance(tree, dict):
-        agree(by_file, outcome(read_ground_truth, tree, "gt", task, missing_area=area))
+        agree(by_file, outcome(read_ground_truth, tree, "gt", iou_type, **options))
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [*TASKS, "parts"])
 @given(data=st.data())
 def test_damaged_detections(task: Any, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    parts: dict[str, Any] = {}
+    if task == "parts":
+        task, parts = "keypoints", {"keypoints": PARTS, "part_scores": ("hand_score", "foot_score")}
     gt = read_ground_truth(ground_truth(), task)
-    sound = predictions(ground_truth())
+    sound = parts_of_predictions() if parts else predictions(ground_truth())
     left_out = data.draw(st.sampled_from(((), ("bbox",), ("segmentation",), ("bbox", "segmentation"))))
     tree = data.draw(
         damaged([{key: value for key, value in record.items() if key not in left_out} for record in sound])
     )
-    options: dict[str, Any] = {"sizes": gt.image_sizes}
+    options: dict[str, Any] = {"sizes": gt.image_sizes, **parts}
     options["detection_area"] = data.draw(st.sampled_from(coco.AREAS[task]))
     options["box_masks"] = task == "segm" and data.draw(st.booleans())
     path = str(write(tmp_path_factory, tree))
