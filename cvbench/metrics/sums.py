@@ -9,7 +9,6 @@ import numpy as np
 from cvbench.columns import Float, Int
 from cvbench.kernels.sums import LIMB, LIMBS, add_columns, largest_of
 
-
 SMALLEST = LIMB - 1023
 """The least exponent whose scale is a float64; even the smallest float64 then keeps all its bits."""
 
