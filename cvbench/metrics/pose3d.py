@@ -38,7 +38,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from cvbench.columns import Float
 from cvbench.errors import InputError, did_you_mean
+from cvbench.kernels import map_ranges
+from cvbench.kernels.procrustes import align_rows
+from cvbench.metrics.base import to_numpy
 from cvbench.metrics.hit_rates import grid, spaced
 
 VERSION = 1
@@ -46,6 +50,9 @@ VERSION = 1
 
 LARGEST = 1e100
 """Coordinates from here on are refused, so that no product of theirs is infinite."""
+
+POSES_PER_TASK = 1024
+"""Poses of one task of the thread pool: few enough for what it makes to stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -138,3 +145,75 @@ def _thresholds(value: Any, name: str) -> tuple[float, ...]:
 
 
 # Counting ------------------------------------------------------------------------------------------------------------
+
+
+def _within_range(points: Float) -> bool:
+    """Whether all coordinates are numbers below `LARGEST`, on either side of 0."""
+    return not points.size or bool(points.min() > -LARGEST and points.max() < LARGEST)
+
+
+def procrustes_align(pred: Any, gt: Any, used: Any = None, *, threads: int | None = None) -> Float:
+    """Move, turn and scale sets of points to where they are nearest to others, by the sum of squared distances.
+
+    Parameters
+    ----------
+    pred, gt : (N, J, 3) or (J, 3) array
+        Finite coordinates below 1e100, row by row belonging together.
+    used : (N, J) or (J,) array of bool, optional
+        The points to fit; the others are moved along. None: all.
+    threads
+        None for all processors.
+
+    Returns
+    -------
+    float64 array of the shape of `pred`
+        Turned by a proper rotation: never mirrored. Where all fitted points of a row are at one place, all its points
+        are at the mean of those of `gt`; where none is fitted, they stay. Where several alignments are equally good (a
+        mirrored pose that is symmetric about an axis), one of them.
+
+    Raises
+    ------
+    InputError
+        Shapes do not fit together, or a coordinate is not finite.
+
+    References
+    ----------
+    Umeyama, *Least-squares estimation of transformation parameters between two point patterns*, PAMI 1991.
+
+    Examples
+    --------
+    >>> gt = np.array([[0.0, 0, 0], [2, 0, 0], [0, 4, 0], [0, 0, 6]])
+    >>> pred = gt[:, [1, 2, 0]] / 2 + 10  # axes in another order: turned, half as large, elsewhere
+    >>> bool(np.allclose(procrustes_align(pred, gt), gt))
+    True
+    """
+    points = [_poses(pred, "pred"), _poses(gt, "gt")]
+    if points[0].shape != points[1].shape:
+        raise InputError(f"pred and gt have shapes {points[0].shape} and {points[1].shape}; expected one shape")
+    shape = points[0].shape
+    fitted = np.ones(shape[:-1], np.bool_) if used is None else to_numpy(used).astype(np.bool_)
+    if fitted.shape != shape[:-1]:
+        raise InputError(f"used has shape {fitted.shape}; expected {shape[:-1]}")
+    if len(shape) == 2:
+        points, fitted = [side[None] for side in points], fitted[None]
+    (found, truth), chosen = points, np.ascontiguousarray(fitted)
+    aligned = np.empty(found.shape)
+    map_ranges(
+        lambda start, stop: align_rows(start, stop, found, truth, chosen, np.empty((5, 4, 4)), aligned),
+        len(found),
+        threads,
+        POSES_PER_TASK,
+    )
+    return aligned.reshape(shape)
+
+
+def _poses(value: Any, where: str) -> Float:
+    try:
+        points = np.ascontiguousarray(to_numpy(value), np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"is no array of numbers: {error}", where=where) from error
+    if points.ndim not in (2, 3) or points.shape[-1] != 3:
+        raise InputError(f"has shape {points.shape}; expected (N, J, 3) or (J, 3)", where=where)
+    if not _within_range(points):
+        raise InputError(f"holds a coordinate that is not finite, or beyond {LARGEST:g}", where=where)
+    return points
