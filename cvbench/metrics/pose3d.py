@@ -33,17 +33,33 @@ there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cvbench.columns import Float
+from cvbench.columns import Bool, Float, Int, Keypoints
 from cvbench.errors import InputError, did_you_mean
 from cvbench.kernels import map_ranges
-from cvbench.kernels.procrustes import align_rows
-from cvbench.metrics.base import to_numpy
-from cvbench.metrics.hit_rates import grid, spaced
+from cvbench.kernels.points import distances_rows
+from cvbench.kernels.procrustes import align_rows, scale_rows
+from cvbench.metrics.base import ROWS, to_numpy
+from cvbench.metrics.hit_rates import Summary, grid, remarks, spaced
+from cvbench.metrics.instances import (
+    InstanceMetric,
+    InstanceState,
+    Trouble,
+    hits_of,
+    names_of,
+    problems_of,
+    row_weights,
+    state_of,
+)
+from cvbench.metrics.sums import exact_means
+from cvbench.result import Input, Result, Signature
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
@@ -53,6 +69,9 @@ LARGEST = 1e100
 
 POSES_PER_TASK = 1024
 """Poses of one task of the thread pool: few enough for what it makes to stay in the cache."""
+
+ERRORS = {"MPJPE": "distance", "PA-MPJPE": "aligned", "N-MPJPE": "scaled"}
+"""The errors, and the rows of `PoseState` that they are means of."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +166,319 @@ def _thresholds(value: Any, name: str) -> tuple[float, ...]:
 # Counting ------------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class PoseState(InstanceState):
+    """Distances of N poses.
+
+    Attributes
+    ----------
+    distance, aligned, scaled : (N, C) float64
+        As predicted, after Procrustes alignment, and after scaling; NaN where a joint does not count.
+    """
+
+    aligned: Float = field(metadata=ROWS)
+    scaled: Float = field(metadata=ROWS)
+
+
+def problems(columns: Keypoints, params: PoseParams) -> list[Trouble]:
+    """What keeps poses from being scored by these rules; empty if all can be."""
+    params.check_joints(columns.gt.shape[1])
+    found = problems_of(columns)
+    joints = _joints(columns, params)
+    seen = columns.visible[:, joints].any(axis=1, keepdims=True)
+    hidden = ~columns.visible[:, list(params.root)] & seen
+    found += [
+        Trouble("gt", row, f"keypoint {params.root[k]}, a root of the pose, is not visible; expected all roots visible")
+        for row, k in np.argwhere(hidden).tolist()
+    ]
+    fitted = np.zeros_like(columns.visible)
+    fitted[:, joints] = seen & (params.fit == "all")
+    sides: tuple[tuple[Literal["gt", "pred"], Float], ...] = (("gt", columns.gt), ("pred", columns.pred))
+    for side, points in sides:
+        if _within_range(points):
+            continue
+        usable = np.less(np.abs(points), LARGEST).all(axis=2)
+        bad = fitted & ~columns.visible & ~usable
+        message = "is not visible and not finite, and alignment fits all keypoints; fit=visible leaves it out"
+        found += [Trouble(side, row, f"keypoint {joint} {message}") for row, joint in np.argwhere(bad).tolist()]
+        large = columns.visible & ~usable & np.isfinite(points).all(axis=2)
+        message = f"has a coordinate beyond {LARGEST:g}"
+        found += [Trouble(side, row, f"keypoint {joint} {message}") for row, joint in np.argwhere(large).tolist()]
+    return found
+
+
 def _within_range(points: Float) -> bool:
     """Whether all coordinates are numbers below `LARGEST`, on either side of 0."""
     return not points.size or bool(points.min() > -LARGEST and points.max() < LARGEST)
+
+
+def _joints(columns: Keypoints, params: PoseParams) -> list[int]:
+    return list(range(columns.gt.shape[1]) if params.joints is None else params.joints)
+
+
+def count(columns: Keypoints, params: PoseParams, names: Sequence[str] = (), threads: int | None = None) -> PoseState:
+    """The distances of all poses, which must have no `problems`.
+
+    Parameters
+    ----------
+    columns
+        In three dimensions.
+    params
+    names
+        Of the J joints; none: their indices.
+    threads
+        None for all processors.
+
+    Raises
+    ------
+    InputError
+        The rules name joints that are not there.
+    """
+    if not len(columns):
+        known = [name for j, name in enumerate(names) if params.joints is None or j in params.joints]
+        none = np.zeros((0, len(known)))
+        return state_of(PoseState, columns, none, known, params, aligned=none, scaled=none)
+    params.check_joints(columns.gt.shape[1])
+    poses, used = _posed(columns, params)
+    distance, aligned, scaled = (np.empty(used.shape) for _ in ERRORS)
+
+    def measure(start: int, stop: int) -> None:
+        rows, n = slice(start, stop), stop - start
+        gt, pred, visible, fitted = poses.gt[rows], poses.pred[rows], poses.visible[rows], used[rows]
+        size, moved = np.ones(n), np.empty_like(pred)
+        distances_rows(0, n, gt, pred, visible, size, False, distance[rows])
+        align_rows(0, n, pred, gt, fitted, np.empty((5, 4, 4)), moved)
+        distances_rows(0, n, gt, moved, visible, size, False, aligned[rows])
+        scale_rows(0, n, pred, gt, fitted, moved)
+        distances_rows(0, n, gt, moved, visible, size, False, scaled[rows])
+
+    map_ranges(measure, len(poses), threads, POSES_PER_TASK)
+    names = names_of(names, columns.gt.shape[1])
+    chosen = [names[joint] for joint in _joints(columns, params)]
+    return state_of(PoseState, poses, distance, chosen, params, aligned=aligned, scaled=scaled)
+
+
+def _posed(columns: Keypoints, params: PoseParams) -> tuple[Keypoints, Bool]:
+    """The joints that take part, about the root, and which of them alignment fits: all others are at the origin."""
+    joints = _joints(columns, params)
+    visible = columns.visible[:, joints]
+    used = visible if params.fit == "visible" else np.repeat(visible.any(axis=1, keepdims=True), len(joints), axis=1)
+
+    def posed(points: Float) -> Float:
+        if not params.root and params.joints is None and used.all():
+            return np.ascontiguousarray(points)
+        with np.errstate(invalid="ignore", over="ignore"):  # in poses and joints that do not count
+            about = points - points[:, list(params.root)].mean(axis=1, keepdims=True) if params.root else points
+        return np.where(used[:, :, None], about[:, joints], 0.0)
+
+    return replace(columns, gt=posed(columns.gt), pred=posed(columns.pred), visible=visible), used
+
+
+# Figures -------------------------------------------------------------------------------------------------------------
+
+
+def figures(params: PoseParams) -> dict[str, str]:
+    """What each figure is, by name, in the order of results; those of groups come after."""
+    said = {
+        "MPJPE": "mean distance of predicted from annotated joints",
+        "PA-MPJPE": "the same after Procrustes alignment: turned, scaled and moved for the least squared distances",
+        "N-MPJPE": "the same after scaling about the origin",
+    }
+    for prefix, when in (("", ""), ("PA-", " after Procrustes alignment")):
+        for threshold in params.thresholds:
+            said[f"{prefix}PCK@{threshold:.12g}"] = f"share of joints with a distance below {threshold:.12g}{when}"
+        if params.curve:
+            span = f"from {params.curve[0]:.12g} to {params.curve[-1]:.12g}"
+            said[f"{prefix}AUC"] = f"mean PCK over {len(params.curve)} thresholds {span}{when}"
+    return said
+
+
+def summarize(state: PoseState, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Summary:
+    """Errors and rates of all poses, of each joint and of each group.
+
+    Parameters
+    ----------
+    state
+        From `count`, or a sum of such.
+    weights
+        Integer weights per image, see `cvbench.metrics.base.image_weights`.
+
+    Returns
+    -------
+    Summary
+        ``values`` hold what `figures` lists and, of poses in groups, ``MPJPE_groups``, ``PA-MPJPE_groups`` and
+        ``N-MPJPE_groups``. ``arrays`` hold PCK over the thresholds ``x`` of the curve, as predicted and aligned.
+    """
+    params: PoseParams = state.params
+    times = row_weights(state, weights)
+    values, curves, columns = _figures(state, times)
+    numbers = times @ ~np.isnan(state.distance)
+    joints = range(len(state.columns)) if params.joints is None else params.joints
+    tables: dict[str, list[dict[str, Any]]] = {
+        "per_joint": [
+            {
+                "id": joint,
+                "name": name,
+                "instances": int(numbers[c]),
+                **{figure: float(column[c]) for figure, column in columns.items()},
+            }
+            for c, (joint, name) in enumerate(zip(joints, state.columns, strict=False))
+        ]
+    }
+    if state.group_names:
+        rows: list[dict[str, Any]] = [
+            {"name": name, "instances": int(within.sum()), **_figures(state, within)[0]}
+            for name, within in zip(state.group_names, (times[:, None] * state.member).T, strict=True)
+        ]
+        tables["per_group"] = rows
+        for name in ERRORS:
+            defined = [row[name] for row in rows if not math.isnan(row[name])]
+            values[f"{name}_groups"] = math.fsum(defined) / len(defined) if defined else math.nan
+    arrays: dict[str, NDArray[Any]] = {}
+    if params.curve:
+        arrays = {"x": np.array(params.curve), "y": np.array(curves), "lines": np.array(["as predicted", "aligned"])}
+    return Summary(values, tables, arrays)
+
+
+def _figures(state: PoseState, times: Int) -> tuple[dict[str, float], list[Float], dict[str, Float]]:
+    """The figures of rows that count so many times, the two curves, and the figures of columns."""
+    params: PoseParams = state.params
+    kept = np.flatnonzero(times)
+    every, times, cut = len(kept) == len(times), times[kept], len(params.thresholds)
+    rows = {name: getattr(state, error) if every else getattr(state, error)[kept] for name, error in ERRORS.items()}
+    means = {name: exact_means(distance, times) for name, distance in rows.items()}
+    values, columns = (
+        {name: pooled for name, (_, pooled) in means.items()},
+        {name: mean for name, (mean, _) in means.items()},
+    )
+    curves = []
+    for prefix in ("", "PA-"):
+        hits, counted = hits_of(rows[f"{prefix}MPJPE"], times, (*params.thresholds, *params.curve), strict=True)
+        pooled, number = hits.sum(axis=0), int(counted.sum())
+        line, rates = _shares(pooled, number), _shares(hits, counted[:, None])
+        for t, threshold in enumerate(params.thresholds):
+            name = f"{prefix}PCK@{threshold:.12g}"
+            values[name], columns[name] = float(line[t]), rates[:, t]
+        if params.curve:
+            values[f"{prefix}AUC"] = float(_shares(pooled[cut:].sum(), number * len(params.curve)))
+            curves.append(line[cut:])
+    return values, curves, columns
+
+
+def _shares(part: Any, whole: Any) -> Float:
+    """The quotient of integers, NaN where the divisor is 0."""
+    quotient = np.full(np.shape(part), np.nan)
+    np.divide(part, whole, out=quotient, where=np.asarray(whole) > 0)
+    return quotient
+
+
+def result_of(
+    state: PoseState,
+    task: str = f"pose.mpjpe@{VERSION}",
+    conventions: Iterable[tuple[str, str]] = (),
+    *,
+    weights: NDArray[Any] | Mapping[Any, int] | None = None,
+    counts: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
+    inputs: dict[str, Input] | None = None,
+) -> Result:
+    """Score a state and say under which rules.
+
+    Parameters
+    ----------
+    state, weights
+        See `summarize`.
+    task
+        Name and version.
+    conventions
+        Further pairs for the signature: what the reader of the input decided.
+    counts, notes, inputs
+        Further counts, notes, and what the input was.
+    """
+    summary = summarize(state, weights)
+    return Result(
+        task=task,
+        values=summary.values,
+        signature=Signature(task, (*state.params.conventions(), *conventions)),
+        tables=summary.tables,
+        counts=state.counts | dict(counts or {}),
+        notes=[*notes, *remarks(state.counts)],
+        inputs=inputs or {},
+        arrays=summary.arrays,
+    )
+
+
+class MPJPE(InstanceMetric[PoseState]):
+    """Mean per-joint position error of 3-D poses, as predicted and after alignment, with 3DPCK.
+
+    Parameters
+    ----------
+    names
+        Of the joints; None: their indices.
+    threads
+        None for all processors.
+    **rules
+        Changes to the rules: any attribute of `PoseParams`, such as ``root=0``.
+
+    Examples
+    --------
+    >>> gt = [[[0, 0, 0], [300, 0, 0], [0, 400, 0]]]
+    >>> result = MPJPE().update(gt, [[[0, 0, 0], [150, 0, 0], [0, 200, 0]]]).compute()
+    >>> result.values["MPJPE"], round(result.values["PA-MPJPE"], 9), result.values["PCK@150"]
+    (116.66666666666667, 0.0, 0.3333333333333333)
+
+    See Also
+    --------
+    cvbench.metrics.pose3d : conventions, what is undefined, references.
+    """
+
+    dims = 3
+
+    def __init__(self, *, names: Sequence[str] | None = None, threads: int | None = None, **rules: Any) -> None:
+        self.params = PoseParams.of(**rules)
+        self.names = tuple(names or ())
+        self.threads = threads
+        super().__init__()
+
+    def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
+        """Score all images so far; more may follow.
+
+        Parameters
+        ----------
+        weights
+            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id;
+            None: once.
+        """
+        return result_of(self.state, weights=weights)
+
+    def _problems(self, columns: Keypoints) -> Iterable[Trouble]:
+        return problems(columns, self.params) if len(columns) else ()
+
+    def _counted(self, columns: Keypoints) -> PoseState:
+        return count(columns, self.params, self.names, self.threads)
+
+
+def mpjpe(gt: Any, pred: Any, **options: Any) -> Result:
+    """Mean per-joint position error of 3-D poses, as predicted and after alignment, with 3DPCK.
+
+    Parameters
+    ----------
+    gt, pred
+        Joints (N, J, 3) of all poses, or dicts, as `MPJPE.update` takes them.
+    **options
+        As `MPJPE` takes them.
+
+    Returns
+    -------
+    Result
+        What `MPJPE` computes after seeing these poses.
+
+    Examples
+    --------
+    >>> mpjpe([[[0, 0, 0], [3, 4, 0]]], [[[0, 0, 0], [3, 4, 2]]]).values["MPJPE"]
+    1.0
+    """
+    return MPJPE(**options).update(gt, pred).compute()
 
 
 def procrustes_align(pred: Any, gt: Any, used: Any = None, *, threads: int | None = None) -> Float:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cvbench import InputError
-from cvbench.metrics.pose3d import PoseParams, procrustes_align
+from cvbench.metrics.pose3d import MPJPE, PoseParams, figures, mpjpe, procrustes_align
+from naive import pose3d as naive
 
 SEEDS = st.integers(0, 2**32 - 1)
 LINE = np.array([[[0.0, 0, 0], [100, 0, 0], [200, 0, 0]]])
@@ -22,6 +23,60 @@ def drawn(seed: int, n: int = 6, joints: int = 7) -> tuple[Any, Any, Any]:
     visible = rng.random((n, joints)) < 0.8
     visible[:, :4] = True
     return gt, gt * rng.uniform(0.5, 2) + rng.normal(0, 60, gt.shape), visible
+
+
+@given(SEEDS, st.sampled_from(("all", "visible")), st.sampled_from(((), (0,), (1, 2))), st.booleans())
+def test_figures_are_those_of_the_twin(seed: int, fit: str, root: tuple[int, ...], some: bool) -> None:
+    gt, pred, visible = drawn(seed)
+    joints = [6, 1, 2, 3, 0] if some else range(7)
+    rules = {"fit": fit, "root": root, "joints": joints if some else None}
+    result = mpjpe({"keypoints": gt, "visible": visible}, pred, **rules)
+    if root:
+        gt, pred = (side - side[:, list(root)].mean(axis=1, keepdims=True) for side in (gt, pred))
+    gt, pred, visible = gt[:, joints], pred[:, joints], visible[:, joints]
+    used = visible if fit == "visible" else None
+    for prefix, method in (("", "none"), ("PA-", "procrustes"), ("N-", "scale")):
+        errors = naive.errors(pred, gt, method, used)
+        # sums in another order, and the last bits of singular vectors
+        assert result.values[f"{prefix}MPJPE"] == pytest.approx(errors[visible].mean(), rel=1e-9)
+        by_joint = [errors[visible[:, c], c].mean() for c in range(len(joints))]
+        assert [row[f"{prefix}MPJPE"] for row in result.tables["per_joint"]] == pytest.approx(by_joint, rel=1e-9)
+        if method != "scale":
+            rates = [(errors[visible] < threshold).mean() for threshold in np.linspace(0, 150, 31)]
+            assert result.values[f"{prefix}AUC"] == pytest.approx(np.mean(rates), rel=1e-12)
+            assert result.values[f"{prefix}PCK@150"] == pytest.approx(rates[-1], rel=1e-12)
+            line = result.arrays["y"][("none", "procrustes").index(method)]
+            np.testing.assert_allclose(line, rates, rtol=1e-12)
+    assert [row["id"] for row in result.tables["per_joint"]] == list(joints)
+    assert result.tables["per_joint"][0]["instances"] == visible[:, 0].sum()
+
+
+def test_nothing_at_all_is_undefined() -> None:
+    for result in (MPJPE().compute(), mpjpe({"keypoints": LINE, "visible": np.zeros((1, 3))}, LINE)):
+        assert list(result.values) == list(figures(PoseParams()))
+        assert all(math.isnan(value) for value in result.values.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "rules", "message"),
+    [
+        ({"gt": math.nan}, {}, r"gt\[0\].*keypoint 1 is at \(nan, 0, 0\)"),
+        ({"pred": math.nan}, {}, r"pred\[0\].*keypoint 1"),
+        ({"pred": math.inf}, {}, r"pred\[0\].*keypoint 1"),
+        ({"pred": 1e100}, {}, r"pred\[0\].*keypoint 1 has a coordinate beyond 1e\+100"),
+        ({"gt": math.nan, "hidden": 1}, {}, r"gt\[0\].*keypoint 1 is not visible and not finite.*fit=visible"),
+        ({"hidden": 0}, {"root": (1, 0)}, r"gt\[0\].*keypoint 0, a root of the pose, is not visible"),
+        ({}, {"root": 3}, "joints up to index 3; there are 3"),
+        ({}, {"joints": (0, 5)}, "joints up to index 5; there are 3"),
+    ],
+)
+def test_poses_that_cannot_be_scored(change: dict[str, Any], rules: dict[str, Any], message: str) -> None:
+    gt, pred, visible = LINE.copy(), LINE.copy(), np.ones((1, 3))
+    gt[0, 1, 0], pred[0, 1, 0] = change.get("gt", 1), change.get("pred", 1)
+    if "hidden" in change:
+        visible[0, change["hidden"]] = 0
+    with pytest.raises(InputError, match=message):
+        mpjpe({"keypoints": gt, "visible": visible}, pred, **rules)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,3 +33,11 @@ def scale(pred: Points, gt: Points, used: Used | None = None) -> Points:
     used = np.ones(len(pred), bool) if used is None else used
     own = (pred[used] ** 2).sum()
     return pred * ((pred[used] * gt[used]).sum() / own if own else 0)
+
+
+def errors(pred: Points, gt: Points, method: str = "none", used: Any = None) -> NDArray[np.float64]:
+    """(N, J) distances after ``none``, ``procrustes`` or ``scale``, as the errors in mmpose's ``keypoint_mpjpe``."""
+    moved = {"none": lambda p, *_: p, "procrustes": align, "scale": scale}[method]
+    used = [None] * len(pred) if used is None else used
+    rows = [np.linalg.norm(moved(p, g, u) - g, axis=-1) for p, g, u in zip(pred, gt, used, strict=True)]
+    return np.array(rows).reshape(pred.shape[:2])
