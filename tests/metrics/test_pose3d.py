@@ -51,6 +51,71 @@ def test_figures_are_those_of_the_twin(seed: int, fit: str, root: tuple[int, ...
     assert result.tables["per_joint"][0]["instances"] == visible[:, 0].sum()
 
 
+def test_thresholds_are_strict() -> None:
+    values = mpjpe(LINE, LINE + np.array([0, 0, 150])).values
+    assert values["PCK@150"] == 0
+    assert values["AUC"] == 0
+    values = mpjpe(LINE, LINE + np.array([0, 0, 149]), thresholds=(149, 150)).values
+    assert (values["PCK@149"], values["PCK@150"], values["AUC"]) == (0, 1, 1 / 31)
+    assert mpjpe(LINE, LINE).values["AUC"] == 30 / 31, "nothing is below 0"
+
+
+def test_three_errors_forgive_more_and_more() -> None:
+    quarter_turn = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]])
+    for pred, zero in ((LINE, "MPJPE"), (LINE / 3, "N-MPJPE"), (LINE @ quarter_turn / 3 + 7, "PA-MPJPE")):
+        values = mpjpe(LINE, pred).values
+        names = ["MPJPE", "N-MPJPE", "PA-MPJPE"]
+        for name in names[names.index(zero) :]:
+            assert values[name] == pytest.approx(0, abs=1e-9), (name, zero)  # of 100 mm
+        for name in names[: names.index(zero)]:
+            assert values[name] > 10, (name, zero)
+
+
+def test_the_root_may_be_the_middle_of_two_joints() -> None:
+    gt, pred = LINE, LINE + np.array([5, 5, 5])
+    assert mpjpe(gt, pred).values["MPJPE"] == pytest.approx(math.sqrt(75))
+    assert mpjpe(gt, pred, root=1).values["MPJPE"] == 0
+    bent = pred + np.array([[8, 0, 0], [0, 0, 0], [0, 0, 0]])
+    assert mpjpe(gt, bent, root=(0, 2)).values["MPJPE"] == 4
+    assert mpjpe(gt, bent, root=0, joints=(1, 2)).values["MPJPE"] == 8
+
+
+def test_groups_are_averaged_as_actions_are() -> None:
+    gt = {"keypoints": np.repeat(LINE, 4, axis=0), "groups": ["Walking", "Walking", "Walking", ["Eating", "S9"]]}
+    pred = gt["keypoints"] + np.array([0, 0, 0, 8])[:, None, None] * [1, 0, 0]
+    result = mpjpe(gt, pred)
+    assert result.values["MPJPE"] == 2
+    rows = {row["name"]: (row["instances"], row["MPJPE"]) for row in result.tables["per_group"]}
+    assert rows == {"Walking": (3, 0), "Eating": (1, 8), "S9": (1, 8)}
+    assert result.values["MPJPE_groups"] == pytest.approx(16 / 3)
+    assert list(result.values)[-3:] == ["MPJPE_groups", "PA-MPJPE_groups", "N-MPJPE_groups"]
+    assert list(result.values)[:-3] == list(figures(PoseParams()))
+    alone = MPJPE().update(gt, pred, 1).update({**gt, "groups": ["Sitting"] * 4}, pred, 2).compute({1: 1})
+    assert alone.values["MPJPE_groups"] == result.values["MPJPE_groups"], "a group without poses is left out"
+
+
+def test_collapsed_predictions_are_as_wrong_as_can_be() -> None:
+    values = mpjpe(LINE, np.full((1, 3, 3), 7.0)).values
+    assert values["PA-MPJPE"] == pytest.approx(200 / 3)
+    assert mpjpe(LINE, np.zeros((1, 3, 3))).values["N-MPJPE"] == 100
+    one = mpjpe(LINE[:, 2:], LINE[:, 1:2]).values
+    assert (one["MPJPE"], one["PA-MPJPE"], one["N-MPJPE"]) == (100, 0, 0)
+
+
+def test_what_does_not_count_may_be_anything() -> None:
+    gt, pred, visible = drawn(1)
+    visible[:, 5], visible[2] = False, False
+    truth = {"keypoints": gt, "visible": visible}
+    expected = mpjpe(truth, pred, fit="visible")
+    gt[:, 5], pred[:, 5], gt[2], pred[2] = np.inf, np.nan, np.nan, -np.inf
+    assert mpjpe(truth, pred, fit="visible").same_scores(expected)
+    assert mpjpe(truth, pred, fit="visible", root=0).counts["instances_without_keypoints"] == 1
+    row = expected.tables["per_joint"][5]
+    assert row["instances"] == 0
+    assert all(math.isnan(row[name]) for name in ("MPJPE", "PA-MPJPE", "N-MPJPE", "PCK@150"))
+    assert expected.notes == ["1 instances have no keypoint that counts, left out of all figures"]
+
+
 def test_nothing_at_all_is_undefined() -> None:
     for result in (MPJPE().compute(), mpjpe({"keypoints": LINE, "visible": np.zeros((1, 3))}, LINE)):
         assert list(result.values) == list(figures(PoseParams()))
@@ -96,6 +161,15 @@ def test_poses_that_cannot_be_scored(change: dict[str, Any], rules: dict[str, An
 def test_rules_that_cannot_be(rules: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         PoseParams.of(**rules)
+
+
+def test_the_signature_has_all_rules() -> None:
+    result = mpjpe(LINE / 1000, LINE / 1000, root=0, thresholds=0.15, curve=(), fit="visible", joints=(0, 2))
+    rules = "root:0|joints:0,2|fit:visible|thresholds:0.15|compare:<|curve:none"
+    assert str(result.signature) == f"pose.mpjpe@1|{rules}"
+    assert "AUC" not in result.values
+    assert not result.arrays
+    assert "curve:0:150:5" in str(mpjpe(LINE, LINE).signature)
 
 
 def test_one_pose_many_poses_and_none() -> None:
