@@ -15,13 +15,18 @@ plain mean of its points.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cvbench.columns import Float, Int
 from cvbench.errors import InputError, did_you_mean
+from cvbench.metrics.instances import InstanceState, hits_of, instance_hits_of, row_weights
+from cvbench.result import Input, Result, Signature
 
 R = TypeVar("R", bound="HitRule")
 
@@ -207,3 +212,191 @@ def grid(values: tuple[float, ...]) -> str:
     if len(values) > 2 and values == spaced(values[0], values[-1], len(values)):
         return f"{values[0]:.12g}:{values[-1]:.12g}:{(values[-1] - values[0]) / (len(values) - 1):.12g}"
     return ",".join(map(repr, values)) or "none"
+
+
+# Figures -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Figures of a state; `cvbench.result.Result` holds the same and where they come from."""
+
+    values: dict[str, float]
+    tables: dict[str, list[dict[str, Any]]]
+    arrays: dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """Rates at T thresholds of some instances.
+
+    Attributes
+    ----------
+    columns : (C, T) float64
+    mean : (T,) float64
+    counted : (C,) int64
+        How many instances have each column.
+    hits : (C, T) int64
+    """
+
+    columns: Float
+    mean: Float
+    counted: Int
+    hits: Int
+
+
+def summarize(state: InstanceState, figure: str, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Summary:
+    """Rates at thresholds by column, part and group, and the curve with its area.
+
+    Parameters
+    ----------
+    state
+        Its distances are normalised, and its params are a `HitRule`.
+    figure
+        What rates are called: ``PCK`` makes ``PCK@0.2``.
+    weights
+        Integer weights per image, see `cvbench.metrics.base.image_weights`.
+    """
+    rule: HitRule = state.params
+    times = row_weights(state, weights)
+    labels, cut = [f"{figure}@{threshold:.12g}" for threshold in rule.thresholds], len(rule.thresholds)
+    rates = _rates(state.distance, times, rule)
+    parts = {part.name: _of_part(rates, part) for part in rule.parts}
+    values = {name: float(line[0]) for name, line in parts.items() if labels}
+    values |= _named(labels, rates.mean)
+    if rule.curve:
+        values["AUC"] = _area(rule, rates.mean[cut:])
+    by_column = [
+        {"id": c, "name": name, "instances": int(rates.counted[c]), **_named(labels, rates.columns[c])}
+        for c, name in enumerate(state.columns)
+    ]
+    tables: dict[str, list[dict[str, Any]]] = {f"per_{rule.MACRO.removesuffix('s')}": by_column}
+    if parts and labels:
+        tables["per_part"] = [{"name": name, **_named(labels, line)} for name, line in parts.items()]
+    if state.group_names:
+        tables["per_group"] = [
+            _of_group(state, rule, times * state.member[:, s], labels, name) for s, name in enumerate(state.group_names)
+        ]
+    arrays: dict[str, NDArray[Any]] = {}
+    if rule.curve:
+        arrays["x"] = np.array(rule.curve)
+        arrays["y"] = np.array([line[cut:] for line in (rates.mean, *parts.values())])
+        arrays["lines"] = np.array(["all", *parts])
+    return Summary(values, tables, arrays)
+
+
+def _named(labels: Sequence[str], line: Float) -> dict[str, float]:
+    return {label: float(rate) for label, rate in zip(labels, line, strict=False)}
+
+
+def _of_group(state: InstanceState, rule: HitRule, times: Int, labels: Sequence[str], name: str) -> dict[str, Any]:
+    line = _rates(state.distance, times, rule).mean
+    row = {"name": name, "instances": int(times.sum()), **_named(labels, line)}
+    return row | ({"AUC": _area(rule, line[len(labels) :])} if rule.curve else {})
+
+
+def _rates(distance: Float, times: Int, rule: HitRule) -> _Rates:
+    """Rates of all rows, each as often as it counts."""
+    hits, counted = hits_of(distance, times, rule.cuts(), rule.strict)
+    columns = _ratio(hits, counted[:, None])
+    chosen = [c for c in (range(len(counted)) if rule.counted is None else rule.counted) if c < len(counted)]
+    if rule.mean == "pooled":
+        mean = _ratio(hits[chosen].sum(axis=0), counted[chosen].sum())
+    elif rule.mean == "instances":
+        mean = _mean_of_instances(distance[:, chosen], times, rule)
+    else:
+        mean = mean_of_defined(columns[chosen])
+    return _Rates(columns, mean, counted, hits)
+
+
+def _of_part(rates: _Rates, part: Part) -> Float:
+    """(T,) the rate of a part."""
+    chosen = [c for c in part.columns if c < len(rates.counted)]
+    if part.pooled:
+        return _ratio(rates.hits[chosen].sum(axis=0), rates.counted[chosen].sum())
+    return mean_of_defined(rates.columns[chosen])
+
+
+def _mean_of_instances(distance: Float, times: Int, rule: HitRule) -> Float:
+    """(T,) the mean over instances, of those with any column, of the share of their columns that are hits.
+
+    Shares of instances with equally many columns have one divisor, so their hits are added as integers.
+    """
+    tally = instance_hits_of(distance, times, rule.cuts(), rule.strict)  # (C + 1, C + 1, T) by columns, by hits
+    hits = (tally * np.arange(len(tally))[None, :, None]).sum(axis=1)[1:]
+    number = int(tally[1:, :, 0].sum()) if tally.shape[2] else 0
+    shares = hits / np.arange(1, len(tally))[:, None]
+    return np.array([math.fsum(column) / number if number else math.nan for column in shares.T.tolist()])
+
+
+def mean_of_defined(rates: Float) -> Float:
+    """(T,) the mean over the rows of (C, T) that are defined; NaN where none is."""
+    defined = rates[~np.isnan(rates).all(axis=1)]
+    return np.array([math.fsum(column) / len(column) if column else math.nan for column in defined.T.tolist()])
+
+
+def _ratio(part: NDArray[Any], whole: Any) -> Float:
+    """The quotient, NaN where the divisor is 0."""
+    quotient = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=quotient, where=np.broadcast_to(np.asarray(whole) != 0, part.shape))
+    return quotient
+
+
+def _area(rule: HitRule, line: Float) -> float:
+    """The area under the curve, as a share of the largest there can be."""
+    if rule.auc == "mean":
+        return math.fsum(line.tolist()) / len(line)
+    widths = np.diff(rule.curve)
+    return math.fsum((widths * (line[1:] + line[:-1]) / 2).tolist()) / (rule.curve[-1] - rule.curve[0])
+
+
+def result_of(
+    state: InstanceState,
+    figure: str,
+    task: str,
+    conventions: Iterable[tuple[str, str]],
+    *,
+    weights: NDArray[Any] | Mapping[Any, int] | None = None,
+    counts: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
+    inputs: dict[str, Input] | None = None,
+) -> Result:
+    """Score a state and say under which rules.
+
+    Parameters
+    ----------
+    state, figure, weights
+        See `summarize`.
+    task
+        Name and version.
+    conventions
+        All pairs of the signature.
+    counts, notes, inputs
+        Further counts, notes, and what the input was.
+    """
+    summary = summarize(state, figure, weights)
+    return Result(
+        task=task,
+        values=summary.values,
+        signature=Signature(task, tuple(conventions)),
+        tables=summary.tables,
+        counts=state.counts | dict(counts or {}),
+        notes=[*notes, *remarks(state.counts)],
+        inputs=inputs or {},
+        arrays=summary.arrays,
+    )
+
+
+def remarks(counts: Mapping[str, int]) -> list[str]:
+    """What a reader of the figures should know of the instances."""
+    said = []
+    for name, sentence in (
+        ("missing_keypoints", "keypoints are not predicted and count as misses"),
+        ("instances_without_keypoints", "instances have no keypoint that counts, left out of all figures"),
+        ("instances_without_size", "instances have no size above 0, left out of all figures (zero_size=skip)"),
+        ("instances_not_detected", "instances have no predicted keypoint, left out of all figures (rule=loose)"),
+        ("predicted_sizes", "instances are divided by their predicted size, as the annotated one is below a pixel"),
+    ):
+        if counts.get(name):
+            said.append(f"{counts[name]:,} {sentence}")
+    return said
