@@ -1,0 +1,157 @@
+"""PCK, the share of correct keypoints: those whose distance over the size of the instance is within a threshold.
+
+Each annotated person, face or hand has one prediction; nothing is matched. Papers disagree on every part of the rule,
+so each is a choice of `PckParams`: what distances are divided by, ``<`` or ``<=``, which joints count, how joints are
+averaged. `PRESETS` has the rules of evaluators by their names. PDJ is PCK over the length of the torso; the AUC of
+hands is the area under a PCK curve in pixels.
+
+Conventions
+-----------
+Keypoints in pixels, (N, J, 2), or with ``dims=3`` in the unit of the data. A keypoint counts where it is visible.
+Figures are fractions: ``PCK@0.2`` by threshold, the figures of `parts` at the first threshold, and AUC where there is
+a curve. The tables ``per_joint``, ``per_part`` and, for subsets of the data, ``per_group`` have the rest; curves are in
+the arrays ``x`` (T,), ``y`` (L, T) and ``lines`` (L,), of all joints and of each part.
+
+Undefined (NaN): figures of a joint, a part or a data set without a keypoint that counts.
+
+Reference: Yang and Ramanan, *Articulated Human Detection with Flexible Mixtures of Parts*, PAMI 2013; Sapp and Taskar,
+*MODEC*, CVPR 2013 (PDJ). Evaluators: mmpose 759b39c, ``evaluation/functional/keypoint_eval.py``, equal in every hit for
+keypoints of single precision; eval_pose, ``eval_pck.m`` and ``eval_pdj.m``. Named deviations: NaN where mmpose has −1
+for a joint and 0 for a mean; an instance of negative size is refused or skipped where mmpose divides by a million; a
+part is averaged over those of its joints that any instance has, where others average −1 or give NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from cvbench.errors import InputError
+from cvbench.metrics.hit_rates import HitRule, Part, spaced
+from cvbench.metrics.instances import (
+    Normalizer,
+)
+
+VERSION = 1
+"""Raised with every change that can change a score; part of every signature."""
+
+BOX_SIDE = Normalizer("bbox")
+
+LEAST_TORSO = 1.0
+"""An annotated torso below this many pixels gives way to the predicted one under ``torso_fallback``."""
+
+
+def _parts(**members: tuple[int, ...]) -> tuple[Part, ...]:
+    return tuple(Part(name, columns) for name, columns in members.items())
+
+
+_JHMDB_PARTS = _parts(
+    Head=(2,), Shoulder=(3, 4), Elbow=(7, 8), Wrist=(11, 12), Hip=(5, 6), Knee=(9, 10), Ankle=(13, 14)
+)
+_MMPOSE: dict[str, Any] = {"strict": True, "mean": "joints", "single": True, "zero_size": "skip"}
+_LSP: dict[str, Any] = {
+    "normalizer": Normalizer("joints", (9,), (2,)),
+    "parts": _parts(
+        Ankle=(0, 5), Knee=(1, 4), Hip=(2, 3), Wrist=(6, 11), Elbow=(7, 10), Shoulder=(8, 9), Head=(12, 13)
+    ),
+}
+_FLIC: dict[str, Any] = {
+    "normalizer": Normalizer("joints", (6,), (5,)),
+    "parts": _parts(Head=(0, 1), Shoulder=(2, 6), Elbow=(3, 7), Wrist=(4, 8), Hip=(5, 9)),
+}
+_FLIC_11: dict[str, Any] = {
+    "normalizer": Normalizer("joints", (3,), (10,)),
+    "parts": _parts(Eyes=(0, 1), Nose=(2,), Shoulder=(3, 7), Elbow=(4, 8), Wrist=(5, 9), Hip=(6, 10)),
+}
+_PCK = {"thresholds": (0.2,), "curve": spaced(0.0, 0.2, 21)}
+_PDJ: dict[str, Any] = {"thresholds": (0.2, 0.1, 0.3, 0.4), "curve": spaced(0.0, 0.5, 51)}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "mmpose": {**_MMPOSE, "thresholds": (0.05,)},
+    "mmpose-auc": {
+        **_MMPOSE,
+        "normalizer": Normalizer("fixed", value=30.0),
+        "thresholds": (),
+        "curve": spaced(0.0, 0.95, 20),
+        "auc": "mean",
+    },
+    "jhmdb": {**_MMPOSE, "thresholds": (0.2,), "parts": _JHMDB_PARTS},
+    "jhmdb-torso": {
+        **_MMPOSE,
+        "normalizer": Normalizer("joints", (4,), (5,)),
+        "torso_fallback": True,
+        "thresholds": (0.2,),
+        "parts": _JHMDB_PARTS,
+    },
+    "lsp": {**_LSP, **_PCK},
+    "flic": {**_FLIC, **_PCK},
+    "flic-11": {**_FLIC_11, **_PCK},
+    "lsp-pdj": {**_LSP, **_PDJ},
+    "flic-pdj": {**_FLIC, **_PDJ},
+    "flic-11-pdj": {**_FLIC_11, **_PDJ},
+}
+"""The rules of other evaluators: mmpose's `PCKAccuracy`, `AUC` and `JhmdbPCKAccuracy` by box and by torso, and PCK and
+PDJ of eval_pose for the joints of LSP (14, also Parse's) and FLIC (10 or 11).
+"""
+
+
+@dataclass(frozen=True)
+class PckParams(HitRule):
+    """The rules of PCK; everything here can change a score, and everything here is in the signature.
+
+    Attributes
+    ----------
+    normalizer
+        What distances are divided by; may be given as text, see `cvbench.metrics.instances.Normalizer`.
+    shift
+        Added to predicted coordinates, for a prediction that counts pixels from 0 where the ground truth starts at 1.
+    single
+        Compute distances and compare them in single precision, as mmpose does.
+    torso_fallback
+        With a normalizer of joints: where the annotated distance is below one pixel, take the predicted one. Both are
+        then measured whether the joints are visible or not.
+    thresholds, strict, mean, counted, parts, curve, auc, missing, zero_size
+        See `cvbench.metrics.hit_rates.HitRule`.
+
+    Examples
+    --------
+    >>> params = PckParams.of("jhmdb-torso", thresholds=0.1)
+    >>> params.thresholds, str(params.normalizer)
+    ((0.1,), 'joints:4-5')
+    """
+
+    MACRO: ClassVar[str] = "joints"
+    PRESETS: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
+
+    normalizer: Normalizer = BOX_SIDE
+    shift: float = 0.0
+    single: bool = False
+    torso_fallback: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given: Any = self.normalizer
+        object.__setattr__(self, "normalizer", Normalizer.parse(given) if isinstance(given, str) else given)
+        object.__setattr__(self, "shift", float(self.shift))
+        if not np.isfinite(self.shift):
+            raise InputError(f"shift {self.shift}: expected a finite number of pixels")
+        if self.torso_fallback and self.normalizer.kind != "joints":
+            raise InputError(f"torso_fallback is for a normalizer of joints; it is {self.normalizer}")
+
+    def conventions(self) -> list[tuple[str, str]]:
+        """The rules as pairs for a signature."""
+        return [
+            ("normalizer", str(self.normalizer)),
+            *super().conventions(),
+            ("shift", repr(self.shift)),
+            ("precision", "single" if self.single else "double"),
+            *([("torso_fallback", "yes")] if self.torso_fallback else []),
+        ]
+
+    def cuts(self) -> tuple[float, ...]:
+        """The thresholds, in the precision in which distances are compared with them."""
+        exact = super().cuts()
+        return tuple(np.array(exact, np.float32).tolist()) if self.single else exact
