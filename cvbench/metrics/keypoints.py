@@ -23,17 +23,28 @@ part is averaged over those of its joints that any instance has, where others av
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cvbench.errors import InputError
-from cvbench.metrics.hit_rates import HitRule, Part, spaced
+from cvbench.columns import Float, Keypoints
+from cvbench.errors import InputError, did_you_mean
+from cvbench.metrics import hit_rates
+from cvbench.metrics.hit_rates import HitRule, Part, Summary, spaced
 from cvbench.metrics.instances import (
+    InstanceState,
     Normalizer,
+    Trouble,
+    distances,
+    names_of,
+    normalizers,
+    problems_of,
+    state_of,
 )
+from cvbench.result import Input, Result
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
@@ -155,3 +166,129 @@ class PckParams(HitRule):
         """The thresholds, in the precision in which distances are compared with them."""
         exact = super().cuts()
         return tuple(np.array(exact, np.float32).tolist()) if self.single else exact
+
+
+def pdj_params(preset: str | None = "lsp", **changes: Any) -> PckParams:
+    """The rules of PDJ: PCK over the length of the torso at .2, .1, .3 and .4, with ``<=``.
+
+    Parameters
+    ----------
+    preset : {"lsp", "flic", "flic-11"} or None
+        Whose joints; None: the torso is said by ``normalizer``.
+    **changes
+        Any attribute of `PckParams`.
+
+    Examples
+    --------
+    >>> str(pdj_params().normalizer), pdj_params(None, normalizer="joints:5-12").thresholds
+    ('joints:9-2', (0.2, 0.1, 0.3, 0.4))
+    """
+    skeletons = [name.removesuffix("-pdj") for name in PRESETS if name.endswith("-pdj")]
+    if preset is None and "normalizer" not in changes:
+        raise InputError("PDJ needs a preset or, for other joints, normalizer=joints:A-B with the ends of the torso")
+    if preset is not None and preset not in skeletons:
+        raise InputError(f"there is no preset {preset!r} of PDJ{did_you_mean(preset, skeletons)}")
+    return PckParams.of(**{**(_PDJ if preset is None else PRESETS[f"{preset}-pdj"]), **changes})
+
+
+def sizes(columns: Keypoints, params: PckParams) -> tuple[Float, int]:
+    """What the distances of each instance are divided by, and of how many that is the predicted torso.
+
+    Returns
+    -------
+    (N,) float64
+        NaN where the ground truth lacks it.
+    int
+    """
+    if not params.torso_fallback:
+        return normalizers(columns, params.normalizer), 0
+    every = replace(columns, visible=np.ones_like(columns.visible))
+    annotated = normalizers(every, params.normalizer)
+    small = annotated < LEAST_TORSO
+    return np.where(small, normalizers(replace(every, gt=columns.pred), params.normalizer), annotated), int(small.sum())
+
+
+def problems(columns: Keypoints, params: PckParams) -> list[Trouble]:
+    """What keeps instances from being scored by these rules; empty if all can be."""
+    if not len(columns):
+        return []
+    params.check_columns(columns.gt.shape[1])
+    size, _ = sizes(columns, params)
+    return problems_of(columns, size, missing=params.missing, zero_scale=params.zero_size, rule=params.normalizer)
+
+
+def count(
+    columns: Keypoints, params: PckParams, names: Sequence[str] = (), threads: int | None = None
+) -> InstanceState:
+    """The normalised distances of all instances, which must have no `problems`.
+
+    Parameters
+    ----------
+    columns
+    params
+    names
+        Of the J joints; none: their indices.
+    threads
+        None for all processors.
+
+    Raises
+    ------
+    InputError
+        The rules name joints that are not there, or ask for sizes that the ground truth lacks altogether.
+    """
+    if len(columns):
+        params.check_columns(columns.gt.shape[1])
+    size, predicted = sizes(columns, params)
+    moved = replace(columns, pred=columns.pred + params.shift) if params.shift else columns
+    usable = size > 0
+    distance = distances(moved, np.where(usable, size, 1.0), single=params.single, threads=threads)
+    distance[~usable] = np.nan
+    without = ~usable & columns.visible.any(axis=1)
+    counts = {"instances_without_size": int(np.count_nonzero(without)), "predicted_sizes": predicted}
+    joints = names_of(names, columns.gt.shape[1]) if columns.gt.shape[1] else ()
+    return state_of(InstanceState, columns, distance, joints, params, counts)
+
+
+def summarize(
+    state: InstanceState, weights: NDArray[Any] | Mapping[Any, int] | None = None, *, figure: str = "PCK"
+) -> Summary:
+    """PCK at each threshold, of each part at the first one, and the area under the curve.
+
+    Parameters
+    ----------
+    state
+        From `count`, or a sum of such.
+    weights
+        Integer weights per image, see `cvbench.metrics.base.image_weights`.
+    figure
+        What PCK is called: ``PCKh`` and ``PDJ`` are PCK by certain sizes.
+    """
+    return hit_rates.summarize(state, figure, weights)
+
+
+def result_of(
+    state: InstanceState,
+    task: str = f"pose.pck@{VERSION}",
+    conventions: Iterable[tuple[str, str]] = (),
+    *,
+    figure: str = "PCK",
+    weights: NDArray[Any] | Mapping[Any, int] | None = None,
+    counts: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
+    inputs: dict[str, Input] | None = None,
+) -> Result:
+    """Score a state and say under which rules.
+
+    Parameters
+    ----------
+    state, figure, weights
+        See `summarize`.
+    task
+        Name and version.
+    conventions
+        Further pairs for the signature: what the reader of the input decided.
+    counts, notes, inputs
+        Further counts, notes, and what the input was.
+    """
+    pairs = (*state.params.conventions(), *conventions)
+    return hit_rates.result_of(state, figure, task, pairs, weights=weights, counts=counts, notes=notes, inputs=inputs)
