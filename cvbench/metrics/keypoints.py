@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ from cvbench.errors import InputError, did_you_mean
 from cvbench.metrics import hit_rates
 from cvbench.metrics.hit_rates import HitRule, Part, Summary, spaced
 from cvbench.metrics.instances import (
+    InstanceMetric,
     InstanceState,
     Normalizer,
     Trouble,
@@ -292,3 +293,90 @@ def result_of(
     """
     pairs = (*state.params.conventions(), *conventions)
     return hit_rates.result_of(state, figure, task, pairs, weights=weights, counts=counts, notes=notes, inputs=inputs)
+
+
+class PCK(InstanceMetric[InstanceState]):
+    """Share of correct keypoints.
+
+    Parameters
+    ----------
+    preset : str or None
+        Whose rules to follow, one of `PRESETS`; None: ``<=``, over the longer side of the box, pooled over joints.
+    names
+        Of the joints; None: their indices.
+    dims
+        2 or 3 coordinates per keypoint.
+    box_format
+        Whether ``boxes`` are two corners, or corner and size.
+    threads
+        None for all processors.
+    **rules
+        Changes to the rules: any attribute of `PckParams`.
+
+    Examples
+    --------
+    >>> gt = {"keypoints": [[[10, 10], [20, 20]]], "boxes": [[0, 0, 50, 40]]}
+    >>> result = PCK(thresholds=(0.1, 0.2)).update(gt, [[[10, 15], [20, 26]]]).compute()
+    >>> result.values["PCK@0.1"], result.values["PCK@0.2"]
+    (0.5, 1.0)
+
+    See Also
+    --------
+    cvbench.metrics.keypoints : conventions, what is undefined, references.
+    """
+
+    def __init__(
+        self,
+        preset: str | None = None,
+        *,
+        names: Sequence[str] | None = None,
+        dims: Literal[2, 3] = 2,
+        box_format: Literal["xyxy", "xywh"] = "xyxy",
+        threads: int | None = None,
+        **rules: Any,
+    ) -> None:
+        self.params = PckParams.of(preset, **rules)
+        self.names = tuple(names or ())
+        self.dims, self.box_format, self.threads = dims, box_format, threads
+        super().__init__()
+
+    def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
+        """Score all images so far; more may follow.
+
+        Parameters
+        ----------
+        weights
+            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id;
+            None: once.
+        """
+        return result_of(self.state, weights=weights)
+
+    def _problems(self, columns: Keypoints) -> Iterable[Trouble]:
+        return problems(columns, self.params)
+
+    def _counted(self, columns: Keypoints) -> InstanceState:
+        return count(columns, self.params, self.names, self.threads)
+
+
+def pck(gt: Any, pred: Any, preset: str | None = None, **options: Any) -> Result:
+    """Share of correct keypoints.
+
+    Parameters
+    ----------
+    gt, pred
+        Keypoints (N, J, 2) of all instances, or dicts, as `PCK.update` takes them.
+    preset
+    **options
+        As `PCK` takes them.
+
+    Returns
+    -------
+    Result
+        What `PCK` computes after seeing these instances.
+
+    Examples
+    --------
+    >>> pck([[[10, 10], [20, 20]]], [[[10, 15], [20, 26]]], normalizer="fixed:50", thresholds=0.1).values
+    {'PCK@0.1': 0.5}
+    """
+    return PCK(preset, **options).update(gt, pred).compute()
