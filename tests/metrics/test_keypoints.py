@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+import pytest
+import torch
 
+from cvbench import InputError
 from cvbench.metrics.hit_rates import Part
-from cvbench.metrics.keypoints import pck
+from cvbench.metrics.keypoints import PCK, pck
 
 GT = np.array([[[10.0, 10], [20, 20], [30, 30]], [[0, 0], [10, 0], [20, 0]]])
 PRED = GT + np.array([[[0, 0], [3, 4], [6, 8]], [[0, 0], [0, 10], [0, 0]]])
@@ -77,3 +81,93 @@ def test_groups() -> None:
     ]
     assert result.tables["per_group"][0]["AUC"] == (1 / 3 + 1) / 2
     assert "per_group" not in pck(GT, PRED, **TEN).tables
+
+
+def test_what_is_not_predicted() -> None:
+    lost = PRED.copy()
+    lost[0, 1, 0] = np.nan
+    with pytest.raises(InputError, match=r"pred\[0\]: keypoint 1 is at \(nan, 24\)"):
+        value(pred=lost)
+    result = pck(GT, lost, **TEN, thresholds=0.5, missing="miss")
+    assert result.values["PCK@0.5"] == 3 / 6
+    assert result.counts["missing_keypoints"] == 1
+    assert result.notes == ["1 keypoints are not predicted and count as misses"]
+    lost[0, 1, 0] = np.inf
+    with pytest.raises(InputError, match="keypoint 1"):
+        value(pred=lost, missing="miss")
+
+
+def test_sizes_that_are_not_above_0() -> None:
+    gt = {"keypoints": GT, "size": [0.0, 10.0]}
+    with pytest.raises(InputError, match=r"gt\[0\]: .*zero_size=skip"):
+        value(gt, normalizer="size")
+    result = pck(gt, PRED, normalizer="size", zero_size="skip", thresholds=0.5)
+    assert result.values["PCK@0.5"] == 2 / 3
+    assert result.counts["instances_without_size"] == 1
+    assert any("1 instances have no size above 0" in note for note in result.notes)
+    assert value({"keypoints": GT, "size": [np.nan, 10.0]}, normalizer="size", zero_size="skip") == 2 / 3
+
+
+def test_a_shift_moves_predictions() -> None:
+    assert value(GT, GT - 1, figure="PCK@0", thresholds=0.0, shift=1) == 1
+    assert value(GT, GT - 1, figure="PCK@0", thresholds=0.0) == 0
+
+
+def test_single_precision_rounds_both_sides() -> None:
+    # .7 is rounded down in single precision, and so is the distance: not below; in double precision it is on the line
+    points, found = np.zeros((1, 1, 2)), np.array([[[7.0, 0.0]]])
+    assert value(points, found, figure="PCK@0.7", thresholds=0.7, strict=True, single=True) == 0
+    assert value(points, found, figure="PCK@0.7", thresholds=0.7, single=True) == 1
+    nearer = np.array([[[6.9999999, 0.0]]])
+    assert value(points, nearer, figure="PCK@0.7", thresholds=0.7, strict=True) == 1
+    assert value(points, nearer, figure="PCK@0.7", thresholds=0.7, strict=True, single=True) == 0
+
+
+def test_a_torso_below_a_pixel_gives_way_to_the_predicted_one() -> None:
+    gt, pred = GT.copy(), PRED.copy()
+    gt[0, 1] = gt[0, 0]
+    pred[0, 1] = pred[0, 0] + [0, 10]
+    rules = {"normalizer": "joints:0-1", "thresholds": 1.0, "figure": "PCK@1"}
+    with pytest.raises(InputError, match=r"gt\[0\]: .*expected a number above 0"):
+        value(gt, pred, **rules)
+    assert value(gt, pred, **rules, torso_fallback=True) == 1
+    hidden = {"keypoints": gt, "visible": [[0, 1, 1], [1, 1, 1]]}
+    result = pck(hidden, pred, normalizer="joints:0-1", torso_fallback=True)
+    assert result.counts["predicted_sizes"] == 1
+    assert any("divided by their predicted size" in note for note in result.notes)
+
+
+def test_joints_have_names() -> None:
+    result = PCK(names=["a", "b", "c"], **TEN).update(GT, PRED).compute()
+    assert [(row["id"], row["name"], row["instances"]) for row in result.tables["per_joint"]] == [
+        (0, "a", 2),
+        (1, "b", 2),
+        (2, "c", 2),
+    ]
+    with pytest.raises(InputError, match="2 names for 3 keypoints"):
+        PCK(names=["a", "b"], **TEN).update(GT, PRED).compute()
+
+
+def test_inputs_of_any_form() -> None:
+    for gt, pred in (
+        (GT.tolist(), PRED.tolist()),
+        (torch.from_numpy(GT), torch.from_numpy(PRED)),
+        (GT.astype(np.float32), {"keypoints": PRED.astype(np.int16)}),
+        (np.concatenate([GT, np.full((2, 3, 1), 2)], axis=2), np.concatenate([PRED, np.zeros((2, 3, 1))], axis=2)),
+    ):
+        assert value(gt, pred) == 4 / 6
+    assert value(GT[0], PRED[0]) == 2 / 3
+    deep = [np.concatenate([points, np.zeros((2, 3, 1))], axis=2) for points in (GT, PRED)]
+    assert PCK(dims=3, thresholds=0.5, **TEN).update(*deep).compute().values["PCK@0.5"] == 4 / 6
+
+
+def test_nothing_to_score() -> None:
+    hidden = {"keypoints": GT, "visible": np.zeros((2, 3))}
+    rules: dict[str, Any] = {**TEN, "parts": ("Arm=0+1",), "curve": (0, 1), "thresholds": (0.5, 1)}
+    for mean in ("pooled", "joints", "instances"):
+        for metric in (PCK(**rules, mean=mean), PCK(**rules, mean=mean).update(hidden, PRED)):
+            values = metric.compute().values
+            assert list(values) == ["Arm", "PCK@0.5", "PCK@1", "AUC"]
+            assert all(math.isnan(figure) for figure in values.values())
+    result = pck(hidden, np.full_like(PRED, np.nan), **TEN)
+    assert result.notes == ["2 instances have no keypoint that counts, left out of all figures"]
