@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from cvbench import InputError
-from cvbench.metrics.hit_rates import Part
-from cvbench.metrics.keypoints import PCK, pck
+from cvbench import InputError, MismatchError
+from cvbench.metrics.hit_rates import HitRule, Part, spaced
+from cvbench.metrics.instances import Normalizer
+from cvbench.metrics.keypoints import PCK, PRESETS, PckParams, pck, pdj_params, result_of, summarize
 
 GT = np.array([[[10.0, 10], [20, 20], [30, 30]], [[0, 0], [10, 0], [20, 0]]])
 PRED = GT + np.array([[[0, 0], [3, 4], [6, 8]], [[0, 0], [0, 10], [0, 0]]])
@@ -57,6 +59,13 @@ def test_parts() -> None:
     assert result.arrays["lines"].tolist() == ["all", "Arm", "Both", "Rest"]
     assert result.arrays["lines"].dtype.kind == "U"
     assert result.arrays["y"].shape == (4, 2)
+
+
+def test_a_part_is_the_mean_of_joints_that_somebody_has() -> None:
+    gt = {"keypoints": GT, "visible": [[1, 0, 0], [1, 0, 0]]}
+    values = pck(gt, PRED, **TEN, parts=("Left=0+1", "Right=1+2"), thresholds=0.5).values
+    assert values["Left"] == 1
+    assert math.isnan(values["Right"])
 
 
 def test_curves_and_their_areas() -> None:
@@ -171,3 +180,109 @@ def test_nothing_to_score() -> None:
             assert all(math.isnan(figure) for figure in values.values())
     result = pck(hidden, np.full_like(PRED, np.nan), **TEN)
     assert result.notes == ["2 instances have no keypoint that counts, left out of all figures"]
+
+
+def test_pdj_is_pck_over_the_torso() -> None:
+    assert pdj_params("flic") == PckParams.of("flic-pdj")
+    assert pdj_params(None, normalizer="joints:0-1").conventions() == [
+        ("normalizer", "joints:0-1"),
+        *PckParams.of("lsp-pdj", parts=()).conventions()[1:],
+    ]
+    with pytest.raises(InputError, match="no preset 'lps' of PDJ; did you mean 'lsp'"):
+        pdj_params("lps")
+    with pytest.raises(InputError, match="normalizer=joints:A-B"):
+        pdj_params(None)
+    state = PCK("lsp-pdj", normalizer="fixed:10", parts=()).update(GT, PRED).state
+    assert list(summarize(state, figure="PDJ").values) == ["PDJ@0.2", "PDJ@0.1", "PDJ@0.3", "PDJ@0.4", "AUC"]
+    assert result_of(state, "pose.pdj@1", figure="PDJ").task == "pose.pdj@1"
+
+
+OTHER: dict[str, Any] = {
+    "thresholds": (0.3,),
+    "strict": True,
+    "mean": "joints",
+    "counted": (0,),
+    "parts": ("Arm=0",),
+    "curve": (0.0, 1.0),
+    "auc": "mean",
+    "missing": "miss",
+    "zero_size": "skip",
+    "normalizer": "joints:0-1",
+    "shift": 1.0,
+    "single": True,
+    "torso_fallback": True,
+}
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(PckParams)])
+def test_every_rule_is_in_the_signature(name: str) -> None:
+    base = {"auc": {"curve": (0.0, 1.0)}, "torso_fallback": {"normalizer": "joints:0-1"}}.get(name, {})
+    changed = PckParams.of(**{**base, name: OTHER[name]})
+    assert changed.conventions() != PckParams.of(**base).conventions()
+    first, second = (PCK(**{**base, **change}) for change in ({}, {name: OTHER[name]}))
+    with pytest.raises(MismatchError, match="params differ"):
+        first.merge(second)
+
+
+def test_signatures_say_thresholds_as_one_writes_them() -> None:
+    pairs = dict(PckParams.of("jhmdb", curve=spaced(0, 0.2, 21)).conventions())
+    assert pairs["curve"] == "0:0.2:0.01"
+    assert pairs["thresholds"] == "0.2"
+    assert pairs["parts"].startswith("Head=2,Shoulder=3+4,")
+    assert Part.parse("Arms=pooled(1+2)") == Part("Arms", (1, 2), pooled=True)
+    assert str(Part.parse("Arms=pooled(1+2)")) == "Arms=pooled(1+2)"
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"threshold": 1}, "no rule 'threshold'; did you mean 'thresholds'"),
+        ({"preset": "mmpos"}, "no preset 'mmpos'; did you mean 'mmpose'"),
+        ({"thresholds": (0.2, -1)}, "finite numbers of 0 or more"),
+        ({"thresholds": (0.2, 0.2)}, "at most once"),
+        ({"thresholds": ()}, "neither thresholds nor a curve"),
+        ({"curve": (0.5, 0.2)}, "that rise"),
+        ({"curve": (0.5,)}, "at least two"),
+        ({"mean": "limbs"}, "expected one of pooled, joints, instances"),
+        ({"auc": "simpson"}, "expected one of trapezoid, mean"),
+        ({"missing": "skip"}, "expected one of refuse, miss"),
+        ({"zero_size": "miss"}, "expected one of refuse, skip"),
+        ({"counted": (1, 1)}, "distinct indices"),
+        ({"counted": ()}, "distinct indices"),
+        ({"parts": ("Arm",)}, "expected Wrist=15"),
+        ({"parts": ("=1",)}, "expected a name"),
+        ({"parts": ("A=1", "A=2")}, "each name at most once"),
+        ({"normalizer": "torso"}, "no normalizer 'torso'"),
+        ({"shift": math.nan}, "finite number of pixels"),
+        ({"torso_fallback": True}, "is for a normalizer of joints"),
+    ],
+)
+def test_rules_that_cannot_be(rules: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        PCK(**rules)
+
+
+@pytest.mark.parametrize("rules", [{"counted": (3,)}, {"parts": ("Arm=1+3",)}, {"normalizer": "joints:0-3"}])
+def test_joints_that_are_not_there(rules: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="there are 3, counted from 0"):
+        pck(GT, PRED, **{**TEN, **rules})
+
+
+def test_what_the_size_needs_has_to_be_there() -> None:
+    for normalizer, name in (("bbox", "boxes"), ("head", "head boxes"), ("size", "sizes")):
+        with pytest.raises(InputError, match=f"has no {name}"):
+            pck(GT, PRED, normalizer=normalizer)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_rules(preset: str) -> None:
+    params = PckParams.of(preset)
+    joints = {"jhmdb": 15, "lsp": 14, "flic": 10, "flic-11": 11, "mmpose": 1}
+    name = preset.removesuffix("-torso").removesuffix("-pdj").removesuffix("-auc")
+    named = sorted(column for part in params.parts for column in part.columns)
+    missing = {"jhmdb": {0, 1}}.get(name, set())  # neck and belly have no part
+    assert name == "mmpose" or named == sorted(set(range(joints[name])) - missing)
+    params.check_columns(joints[name])
+    assert replace(params) == params
+    assert isinstance(params, HitRule)
+    assert isinstance(params.normalizer, Normalizer)
