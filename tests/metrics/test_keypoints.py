@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
 
 from cvbench import InputError, MismatchError
 from cvbench.metrics.hit_rates import HitRule, Part, spaced
 from cvbench.metrics.instances import Normalizer
 from cvbench.metrics.keypoints import PCK, PRESETS, PckParams, pck, pdj_params, result_of, summarize
+from keypoint_cases import KeypointKnobs, keypoint_images, keypoint_knobs, together
 
 GT = np.array([[[10.0, 10], [20, 20], [30, 30]], [[0, 0], [10, 0], [20, 0]]])
 PRED = GT + np.array([[[0, 0], [3, 4], [6, 8]], [[0, 0], [0, 10], [0, 0]]])
@@ -39,6 +41,19 @@ def test_means() -> None:
     assert value(gt, far) == 2 / 3, "pooled"
     assert value(gt, far, mean="joints") == (1 + 0) / 2, "nobody has the third"
     assert value(gt, far, mean="instances") == (1 / 2 + 1) / 2
+
+
+@given(knobs=keypoint_knobs(missing=True))
+def test_the_mean_of_instances_by_definition(knobs: KeypointKnobs) -> None:
+    images = keypoint_images(knobs)
+    every, metric = together(images), PCK(normalizer="size", thresholds=0.5, mean="instances", missing="miss")
+    for pair in images:
+        metric.update(*pair)
+    near = np.linalg.norm(every.pred - every.gt, axis=2) / every.size[:, None] <= 0.5  # NaN is not near
+    shares = [row[seen].mean() for row, seen in zip(near, every.visible, strict=True) if seen.any()]
+    expected = np.mean(shares) if shares else math.nan
+    # the plain mean adds in another order
+    np.testing.assert_allclose(metric.compute().values["PCK@0.5"], expected, rtol=1e-12)
 
 
 def test_joints_that_count() -> None:
