@@ -1,0 +1,53 @@
+"""PCK, PCKh, PDJ, PCP, AUC and EPE on generated instances against slow twins of the evaluators they follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given, strategies as st
+
+from cvbench.metrics.keypoints import PCK
+from cvbench.result import Result
+from keypoint_cases import KeypointKnobs, Pair, keypoint_images, keypoint_knobs, together
+from naive import keypoints as naive
+
+ROUNDING = {"rtol": 1e-12, "atol": 0}
+"""For means: twins add floats in the order of joints, cvbench adds exactly. Rates of joints are equal to the bit."""
+
+
+def scored(metric: Any, images: list[Pair]) -> Result:
+    for gt, pred in images:
+        metric.update(gt, pred)
+    result: Result = metric.compute()
+    return result
+
+
+def column(result: Result, table: str, figure: str) -> list[float]:
+    return [float(row[figure]) for row in result.tables[table]]
+
+
+@given(knobs=keypoint_knobs(), threshold=st.sampled_from((0.05, 0.1, 0.2, 0.5, 0.7, 1.0)))
+def test_mmpose(knobs: KeypointKnobs, threshold: float) -> None:
+    images = keypoint_images(knobs)
+    every, figure = together(images), f"PCK@{threshold:g}"
+    for rules, sizes in (
+        ({}, np.max(every.boxes[:, 2:] - every.boxes[:, :2], axis=1, initial=0.0)),
+        ({"normalizer": "size"}, every.size),
+    ):
+        result = scored(PCK("mmpose", thresholds=threshold, **rules), images)
+        by_joint, mean, number = naive.mmpose_pck(every.pred, every.gt, every.visible, threshold, sizes)
+        np.testing.assert_array_equal(column(result, "per_joint", figure) or by_joint, by_joint)
+        np.testing.assert_allclose(result.values[figure], mean, **ROUNDING)
+        assert sum(row["instances"] > 0 for row in result.tables["per_joint"]) == number
+
+
+@given(knobs=keypoint_knobs(), size=st.sampled_from((5.0, 30.0)), steps=st.sampled_from((4, 20)))
+def test_the_area_of_mmpose(knobs: KeypointKnobs, size: float, steps: int) -> None:
+    images = keypoint_images(knobs)
+    every = together(images)
+    curve = np.arange(steps) / steps
+    result = scored(PCK("mmpose-auc", normalizer=f"fixed:{size}", curve=curve), images)
+    expected = naive.mmpose_auc(every.pred, every.gt, every.visible, size, steps)
+    np.testing.assert_allclose(result.values["AUC"], expected, **ROUNDING)
+    assert list(result.values) == ["AUC"]
