@@ -55,3 +55,25 @@ def mmpose_pck(pred: Float, gt: Float, visible: Bool, threshold: float, sizes: F
 def mmpose_auc(pred: Float, gt: Float, visible: Bool, size: float = 30.0, steps: int = 20) -> float:
     sizes = np.full(len(gt), size)
     return sum(mmpose_pck(pred, gt, visible, i / steps, sizes)[1] / steps for i in range(steps))
+
+
+def jhmdb_torso(pred: Float, gt: Float) -> Float:
+    """(N,) the length of the annotated torso or, where that is less than a pixel, of the predicted one."""
+    lengths = [(np.linalg.norm(g[4] - g[5]), np.linalg.norm(p[4] - p[5])) for g, p in zip(gt, pred, strict=True)]
+    return np.array([found if annotated < 1 else annotated for annotated, found in lengths])
+
+
+JHMDB = {
+    "Head": (2,),
+    "Shoulder": (3, 4),
+    "Elbow": (7, 8),
+    "Wrist": (11, 12),
+    "Hip": (5, 6),
+    "Knee": (9, 10),
+    "Ankle": (13, 14),
+}
+
+
+def parts(by_joint: Rates, members: dict[str, tuple[int, ...]]) -> dict[str, float]:
+    """The plain mean of each part's joints; NaN where one of them is undefined."""
+    return {name: _mean([by_joint[j] for j in joints]) for name, joints in members.items()}

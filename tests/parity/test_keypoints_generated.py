@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -51,3 +52,21 @@ def test_the_area_of_mmpose(knobs: KeypointKnobs, size: float, steps: int) -> No
     expected = naive.mmpose_auc(every.pred, every.gt, every.visible, size, steps)
     np.testing.assert_allclose(result.values["AUC"], expected, **ROUNDING)
     assert list(result.values) == ["AUC"]
+
+
+@given(knobs=keypoint_knobs(15), small=st.booleans())
+def test_jhmdb(knobs: KeypointKnobs, small: bool) -> None:
+    images = [({**gt, "keypoints": np.nan_to_num(gt["keypoints"])}, pred) for gt, pred in keypoint_images(knobs)]
+    for gt, _ in images if small else ():
+        gt["keypoints"][:, 5] = gt["keypoints"][:, 4] + [0.5, 0]
+    every = together(images)
+    result = scored(PCK("jhmdb-torso"), images)
+    torso = naive.jhmdb_torso(every.pred, every.gt)
+    by_joint, mean, _ = naive.mmpose_pck(every.pred, every.gt, every.visible, 0.2, torso)
+    np.testing.assert_allclose(result.values["PCK@0.2"], mean, **ROUNDING)
+    for part, rate in naive.parts(by_joint, naive.JHMDB).items():
+        if not math.isnan(rate):
+            np.testing.assert_allclose(result.values[part], rate, **ROUNDING, err_msg=part)
+    short = np.linalg.norm(every.gt[:, 4] - every.gt[:, 5], axis=1) < 1
+    assert result.counts["predicted_sizes"] == short.sum()
+    assert short.all() or not small
