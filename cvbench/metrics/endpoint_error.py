@@ -1,0 +1,134 @@
+"""EPE, the mean distance of predicted from annotated keypoints, in pixels.
+
+The mean is over all keypoints that count, of all instances together; ``per_joint`` has it joint by joint, ``per_group``
+by subset of the data. A keypoint that was not predicted has no distance, so it is refused.
+
+Undefined (NaN): figures of a joint, a subset or a data set without a keypoint that counts.
+
+Reference: mmpose 759b39c, ``keypoint_epe`` in ``evaluation/functional/keypoint_eval.py``. Named deviations: mmpose adds
+up in single precision and gives 0 where there is no keypoint.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbench.columns import Float, Int, Keypoints
+from cvbench.errors import InputError
+from cvbench.metrics.hit_rates import Summary
+from cvbench.metrics.instances import (
+    InstanceState,
+    Trouble,
+    distances,
+    names_of,
+    problems_of,
+    row_weights,
+    state_of,
+)
+
+VERSION = 1
+"""Raised with every change that can change a score; part of every signature."""
+
+
+@dataclass(frozen=True)
+class EpeParams:
+    """The rules of EPE.
+
+    Attributes
+    ----------
+    counted
+        Indices of the joints that the means are over; None for all.
+    """
+
+    counted: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.counted is not None:
+            counted = tuple(int(joint) for joint in self.counted)
+            object.__setattr__(self, "counted", counted)
+            if not counted or min(counted) < 0 or len(set(counted)) < len(counted):
+                raise InputError(f"counted {counted}: expected distinct indices of joints, or None for all")
+
+    def conventions(self) -> list[tuple[str, str]]:
+        """The rules as pairs for a signature."""
+        return [("joints", "all" if self.counted is None else ",".join(map(str, self.counted))), ("mean", "pooled")]
+
+
+def problems(columns: Keypoints, params: EpeParams) -> list[Trouble]:
+    """What keeps instances from being scored; empty if all can be.
+
+    Raises
+    ------
+    InputError
+        The rules name joints that are not there.
+    """
+    joints = columns.gt.shape[1]
+    if len(columns) and params.counted is not None and max(params.counted) >= joints:
+        raise InputError(f"counted names joint {max(params.counted)}; there are {joints}, counted from 0")
+    return problems_of(columns)
+
+
+def count(
+    columns: Keypoints, params: EpeParams, names: Sequence[str] = (), threads: int | None = None
+) -> InstanceState:
+    """The distances of all keypoints in pixels; instances must have no `problems`.
+
+    Parameters
+    ----------
+    columns
+    params
+    names
+        Of the J joints; none: their indices.
+    threads
+        None for all processors.
+    """
+    joints = names_of(names, columns.gt.shape[1]) if columns.gt.shape[1] else ()
+    return state_of(InstanceState, columns, distances(columns, threads=threads), joints, params)
+
+
+def summarize(state: InstanceState, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Summary:
+    """Mean distances: of all keypoints, by joint, by group.
+
+    Parameters
+    ----------
+    state
+        From `count`, or a sum of such.
+    weights
+        Integer weights per image, see `cvbench.metrics.base.image_weights`.
+    """
+    times = row_weights(state, weights)
+    sums, numbers = _sums(state.distance, times)
+    rows = [
+        {"id": j, "name": name, "instances": number, "EPE": total / number if number else math.nan}
+        for j, (name, total, number) in enumerate(zip(state.columns, sums, numbers, strict=True))
+    ]
+    tables: dict[str, list[dict[str, Any]]] = {"per_joint": rows}
+    if state.group_names:
+        tables["per_group"] = []
+        for s, name in enumerate(state.group_names):
+            own = times * state.member[:, s]
+            epe = _pooled(state.params, *_sums(state.distance, own))
+            tables["per_group"].append({"name": name, "instances": int(own.sum()), "EPE": epe})
+    return Summary({"EPE": _pooled(state.params, sums, numbers)}, tables, {})
+
+
+def _sums(distance: Float, times: Int) -> tuple[list[float], list[int]]:
+    """By joint: the sum of distances, each as often as its row counts, and how many they are.
+
+    Sums are exact before they are rounded, so that the order of rows cannot matter.
+    """
+    every = np.repeat(distance, times, axis=0)
+    columns = [column[~np.isnan(column)].tolist() for column in every.T]
+    return [math.fsum(column) for column in columns], [len(column) for column in columns]
+
+
+def _pooled(params: EpeParams, sums: Sequence[float], numbers: Sequence[int]) -> float:
+    chosen = [j for j in (range(len(sums)) if params.counted is None else params.counted) if j < len(sums)]
+    number = sum(numbers[j] for j in chosen)
+    return math.fsum(sums[j] for j in chosen) / number if number else math.nan
