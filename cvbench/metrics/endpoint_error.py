@@ -12,9 +12,9 @@ up in single precision and gives 0 where there is no keypoint.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from cvbench.columns import Float, Int, Keypoints
 from cvbench.errors import InputError
 from cvbench.metrics.hit_rates import Summary
 from cvbench.metrics.instances import (
+    InstanceMetric,
     InstanceState,
     Trouble,
     distances,
@@ -31,6 +32,7 @@ from cvbench.metrics.instances import (
     row_weights,
     state_of,
 )
+from cvbench.result import Input, Result, Signature
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
@@ -132,3 +134,105 @@ def _pooled(params: EpeParams, sums: Sequence[float], numbers: Sequence[int]) ->
     chosen = [j for j in (range(len(sums)) if params.counted is None else params.counted) if j < len(sums)]
     number = sum(numbers[j] for j in chosen)
     return math.fsum(sums[j] for j in chosen) / number if number else math.nan
+
+
+def result_of(
+    state: InstanceState,
+    task: str = f"pose.epe@{VERSION}",
+    conventions: Iterable[tuple[str, str]] = (),
+    *,
+    weights: NDArray[Any] | Mapping[Any, int] | None = None,
+    counts: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
+    inputs: dict[str, Input] | None = None,
+) -> Result:
+    """Score a state and say under which rules; arguments as those of `cvbench.metrics.keypoints.result_of`."""
+    summary = summarize(state, weights)
+    return Result(
+        task=task,
+        values=summary.values,
+        signature=Signature(task, (*state.params.conventions(), *conventions)),
+        tables=summary.tables,
+        counts=state.counts | dict(counts or {}),
+        notes=list(notes),
+        inputs=inputs or {},
+        arrays=summary.arrays,
+    )
+
+
+class EPE(InstanceMetric[InstanceState]):
+    """Mean distance of predicted from annotated keypoints, in pixels.
+
+    Parameters
+    ----------
+    counted
+        Indices of the joints that the mean is over; None for all.
+    names
+        Of the joints; None: their indices.
+    dims
+        2 or 3 coordinates per keypoint.
+    threads
+        None for all processors.
+
+    Examples
+    --------
+    >>> EPE().update([[[10, 10], [20, 20]]], [[[10, 15], [23, 24]]]).compute().values["EPE"]
+    5.0
+
+    See Also
+    --------
+    cvbench.metrics.endpoint_error : what is undefined, references.
+    """
+
+    def __init__(
+        self,
+        counted: Sequence[int] | None = None,
+        *,
+        names: Sequence[str] | None = None,
+        dims: Literal[2, 3] = 2,
+        threads: int | None = None,
+    ) -> None:
+        self.params = EpeParams(None if counted is None else tuple(counted))
+        self.names = tuple(names or ())
+        self.dims, self.threads = dims, threads
+        super().__init__()
+
+    def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
+        """Score all images so far; more may follow.
+
+        Parameters
+        ----------
+        weights
+            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id;
+            None: once.
+        """
+        return result_of(self.state, weights=weights)
+
+    def _problems(self, columns: Keypoints) -> Iterable[Trouble]:
+        return problems(columns, self.params)
+
+    def _counted(self, columns: Keypoints) -> InstanceState:
+        return count(columns, self.params, self.names, self.threads)
+
+
+def epe(gt: Any, pred: Any, **options: Any) -> Result:
+    """Mean distance of predicted from annotated keypoints, in pixels.
+
+    Parameters
+    ----------
+    gt, pred
+        Keypoints (N, J, 2) of all instances, or dicts, as `EPE.update` takes them.
+    **options
+        As `EPE` takes them.
+
+    Returns
+    -------
+    Result
+        What `EPE` computes after seeing these instances.
+
+    Examples
+    --------
+    >>> epe([[[10, 10], [20, 20]]], [[[10, 15], [23, 24]]]).values
+    {'EPE': 5.0}
+    """
+    return EPE(**options).update(gt, pred).compute()

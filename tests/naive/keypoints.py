@@ -57,6 +57,11 @@ def mmpose_auc(pred: Float, gt: Float, visible: Bool, size: float = 30.0, steps:
     return sum(mmpose_pck(pred, gt, visible, i / steps, sizes)[1] / steps for i in range(steps))
 
 
+def mmpose_epe(pred: Float, gt: Float, visible: Bool) -> float:
+    distances = mmpose_distances(pred, gt, visible, np.ones(len(gt)))
+    return _mean([float(d) for d in distances.reshape(-1) if d != -1])
+
+
 def jhmdb_torso(pred: Float, gt: Float) -> Float:
     """(N,) the length of the annotated torso or, where that is less than a pixel, of the predicted one."""
     lengths = [(np.linalg.norm(g[4] - g[5]), np.linalg.norm(p[4] - p[5])) for g, p in zip(gt, pred, strict=True)]
