@@ -25,16 +25,18 @@ that nobody has is left out of its part, where others give NaN.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from numpy.typing import NDArray
 
 from cvbench.columns import Keypoints
 from cvbench.errors import InputError, did_you_mean
 from cvbench.metrics import keypoints
-from cvbench.metrics.hit_rates import Part, spaced
-from cvbench.metrics.instances import InstanceState, Normalizer, Trouble
+from cvbench.metrics.hit_rates import Part, Summary, spaced
+from cvbench.metrics.instances import InstanceMetric, InstanceState, Normalizer, Trouble
 from cvbench.metrics.keypoints import PckParams
+from cvbench.result import Input, Result
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
@@ -142,3 +144,106 @@ def _check_joints(columns: Keypoints) -> None:
             f"there are {columns.gt.shape[1]} joints; MPII has {len(JOINTS)}: {', '.join(JOINTS)}. "
             "PCK by head size of other joints is PCK(normalizer='head')"
         )
+
+
+def summarize(state: InstanceState, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Summary:
+    """PCKh of parts of the body and of all joints, and its area, see `cvbench.metrics.mpii`.
+
+    Parameters
+    ----------
+    state
+        From `count`, or a sum of such.
+    weights
+        Integer weights per image, see `cvbench.metrics.base.image_weights`.
+    """
+    return keypoints.summarize(state, weights, figure="PCKh")
+
+
+def result_of(
+    state: InstanceState,
+    task: str = f"mpii.pckh@{VERSION}",
+    conventions: Iterable[tuple[str, str]] = (),
+    *,
+    weights: NDArray[Any] | Mapping[Any, int] | None = None,
+    counts: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
+    inputs: dict[str, Input] | None = None,
+) -> Result:
+    """Score a state and say under which rules; arguments as those of `cvbench.metrics.keypoints.result_of`."""
+    return keypoints.result_of(
+        state, task, conventions, figure="PCKh", weights=weights, counts=counts, notes=notes, inputs=inputs
+    )
+
+
+class PCKh(InstanceMetric[InstanceState]):
+    """PCKh of MPII.
+
+    Parameters
+    ----------
+    protocol : {"matlab", "hrnet", "mmpose", "pytorch-pose"}
+        Whose rules to follow.
+    threads
+        None for all processors.
+    **rules
+        Changes to the rules: any attribute of `cvbench.metrics.keypoints.PckParams`.
+
+    Examples
+    --------
+    >>> people = {"keypoints": [[[100, 100]] * 16], "head_boxes": [[0, 0, 30, 40]]}  # a head size of 30 pixels
+    >>> result = PCKh("pytorch-pose").update(people, [[[100, 110]] * 8 + [[100, 120]] * 8]).compute()
+    >>> result.values["Ankle"], result.values["Wrist"], result.values["PCKh@0.1"]
+    (1.0, 0.0, 0.0)
+
+    See Also
+    --------
+    cvbench.metrics.mpii : the order of joints, protocols, what is undefined, references.
+    """
+
+    def __init__(self, protocol: str = "matlab", *, threads: int | None = None, **rules: Any) -> None:
+        self.params = params_of(protocol, **rules)
+        self.threads = threads
+        super().__init__()
+
+    def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
+        """Score all images so far; more may follow.
+
+        Parameters
+        ----------
+        weights
+            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id;
+            None: once.
+        """
+        return result_of(self.state, weights=weights)
+
+    def _problems(self, columns: Keypoints) -> Iterable[Trouble]:
+        return problems(columns, self.params)
+
+    def _counted(self, columns: Keypoints) -> InstanceState:
+        return count(columns, self.params, threads=self.threads)
+
+
+def pckh(gt: Any, pred: Any, protocol: str = "matlab", **options: Any) -> Result:
+    """PCKh of MPII.
+
+    Parameters
+    ----------
+    gt
+        A dict of ``keypoints`` (N, 16, 2 or 3) and ``head_boxes`` (N, 4), see `PCKh.update`.
+    pred
+        Keypoints (N, 16, 2) in the same order.
+    protocol
+    **options
+        As `PCKh` takes them.
+
+    Returns
+    -------
+    Result
+        What `PCKh` computes after seeing these people.
+
+    Examples
+    --------
+    >>> people = {"keypoints": [[[100, 100]] * 16], "head_boxes": [[0, 0, 30, 40]]}
+    >>> pckh(people, [[[100, 115]] * 16]).values["PCKh@0.5"]
+    1.0
+    """
+    return PCKh(protocol, **options).update(gt, pred).compute()
