@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,86 @@ JHMDB = {
     "Ankle": (13, 14),
 }
 
+MPII = {
+    "Head": (9,),
+    "Shoulder": (13, 12),
+    "Elbow": (14, 11),
+    "Wrist": (15, 10),
+    "Hip": (3, 2),
+    "Knee": (4, 1),
+    "Ankle": (5, 0),
+}
+COUNTED = (0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15)
+
+
+def head_sizes(head_boxes: Float) -> Float:
+    return np.array([0.6 * np.linalg.norm(box[2:] - box[:2]) for box in head_boxes])
+
 
 def parts(by_joint: Rates, members: dict[str, tuple[int, ...]]) -> dict[str, float]:
     """The plain mean of each part's joints; NaN where one of them is undefined."""
     return {name: _mean([by_joint[j] for j in joints]) for name, joints in members.items()}
+
+
+def _weighted(by_joint: Rates, visible: Bool) -> float:
+    """The mean over the 14 joints, each weighted by how many people have it."""
+    total = sum(int(visible[:, j].sum()) for j in COUNTED)
+    with_people = [j for j in COUNTED if visible[:, j].any()]
+    return sum(by_joint[j] * visible[:, j].sum() / total for j in with_people) if total else math.nan
+
+
+def mpii_mmpose(pred: Float, gt: Float, visible: Bool, sizes: Float) -> dict[str, float]:
+    half, tenth = (mmpose_pck(pred + 1.0, gt, visible, threshold, sizes)[0] for threshold in (0.5, 0.1))
+    means = {"PCKh@0.5": _weighted(half, visible), "PCKh@0.1": _weighted(tenth, visible)}
+    return parts(half, MPII) | means
+
+
+def _by_joint(pred: Float, gt: Float, visible: Bool, sizes: Float, threshold: float, strict: bool) -> Rates:
+    """What HRNet and pytorch-pose share: Euclidean distance over head size, in double precision."""
+    rates = []
+    for j in range(gt.shape[1]):
+        scaled = [np.linalg.norm(pred[n, j] - gt[n, j]) / sizes[n] for n in np.flatnonzero(visible[:, j])]
+        rates.append(_rate([d < threshold if strict else d <= threshold for d in scaled]))
+    return rates
+
+
+def mpii_hrnet(pred: Float, gt: Float, visible: Bool, sizes: Float) -> dict[str, float]:
+    """`PCKh@0.11` is what HRNet prints as Mean@0.1: the twelfth of the thresholds 0, .01, …"""
+    half, tenth, eleventh = (_by_joint(pred + 1.0, gt, visible, sizes, t, strict=False) for t in (0.5, 0.1, 0.11))
+    means = {"PCKh@0.5": half, "PCKh@0.1": tenth, "PCKh@0.11": eleventh}
+    return parts(half, MPII) | {name: _weighted(rates, visible) for name, rates in means.items()}
+
+
+def mpii_pytorch_pose(pred: Float, gt: Float, visible: Bool, sizes: Float) -> dict[str, float]:
+    half = _by_joint(pred, gt, visible, sizes, 0.5, strict=True)
+    return parts(half, MPII) | {"PCKh@0.5": _mean([half[j] for j in COUNTED if not math.isnan(half[j])])}
+
+
+def mpii_matlab(pred: Float, gt: Float, visible: Bool, sizes: Float) -> dict[str, float]:
+    """With joints in MATLAB's own order: 6 of the legs, 6 of the arms, neck, top of the head."""
+    order = (0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15, 8, 9)
+    missing = np.isnan(pred).any(axis=2)
+    distances = np.full((len(gt), 14), np.nan)
+    for n in range(len(gt)):
+        for k, j in enumerate(order):
+            if visible[n, j]:
+                distances[n, k] = math.inf if missing[n, j] else np.linalg.norm(pred[n, j] - gt[n, j]) / sizes[n]
+
+    def rate(columns: Sequence[int], threshold: float) -> float:
+        return _rate([d <= threshold for k in columns for d in distances[:, k] if not math.isnan(d)])
+
+    half = [rate([k], 0.5) for k in range(14)]
+    pairs = {"Head": (12, 13), "Shoulder": (8, 9), "Elbow": (7, 10), "Wrist": (6, 11)}
+    pairs |= {"Hip": (2, 3), "Knee": (1, 4), "Ankle": (0, 5)}
+    curve = [rate(range(14), k / 100) for k in range(51)]
+    return parts(half, pairs) | {
+        "UpperBody": rate(range(6, 12), 0.5),
+        "PCKh@0.5": rate(range(14), 0.5),
+        "PCKh@0.1": rate(range(14), 0.1),
+        "AUC": trapezoid(curve),
+    }
+
+
+def trapezoid(curve: Rates) -> float:
+    """The area under straight lines between points that are spread evenly from 0 to 1."""
+    return sum((left + right) / 2 for left, right in pairwise(curve)) / (len(curve) - 1)
