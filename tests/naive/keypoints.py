@@ -162,3 +162,28 @@ def mpii_matlab(pred: Float, gt: Float, visible: Bool, sizes: Float) -> dict[str
 def trapezoid(curve: Rates) -> float:
     """The area under straight lines between points that are spread evenly from 0 to 1."""
     return sum((left + right) / 2 for left, right in pairwise(curve)) / (len(curve) - 1)
+
+
+def lsp_pck(pred: Float, gt: Float, torso: tuple[int, int], mirror: Sequence[int]) -> tuple[Rates, float, float]:
+    """PCK@0.2 of eval_pose by pair of symmetric joints, over all joints, and its area up to .2; all joints count."""
+    distances = _over_torso(pred, gt, torso)
+    by_joint = [_rate([d <= 0.2 for d in column]) for column in distances.T]
+    shown = [(by_joint[j] + by_joint[other]) / 2 for j, other in enumerate(mirror) if other >= j]
+    curve = [_rate([d <= k / 100 for d in distances.reshape(-1)]) for k in range(21)]
+    return shown, curve[20], trapezoid(curve)
+
+
+def pdj(pred: Float, gt: Float, torso: tuple[int, int], mirror: Sequence[int], threshold: float) -> Rates:
+    """By pair of symmetric joints."""
+    by_joint = [_rate([d <= threshold for d in column]) for column in _over_torso(pred, gt, torso).T]
+    return [(by_joint[j] + by_joint[other]) / 2 for j, other in enumerate(mirror) if other >= j]
+
+
+def _over_torso(pred: Float, gt: Float, torso: tuple[int, int]) -> Float:
+    lengths = [np.linalg.norm(points[torso[0]] - points[torso[1]]) for points in gt]
+    rows = [[np.linalg.norm(step) / length for step in p - g] for p, g, length in zip(pred, gt, lengths, strict=True)]
+    return np.array(rows).reshape(gt.shape[:2])
+
+
+LSP_TORSO, LSP_MIRROR = (9, 2), (5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7, 6, 13, 12)
+FLIC_TORSO, FLIC_MIRROR = (6, 5), (1, 0, 6, 7, 8, 9, 2, 3, 4, 5)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
+from cvbench.columns import Float
 from cvbench.metrics.endpoint_error import EPE
 from cvbench.metrics.keypoints import PCK
 from cvbench.metrics.mpii import JOINTS, PROTOCOLS, PCKh
 from cvbench.result import Result
-from keypoint_cases import KeypointKnobs, Pair, keypoint_images, keypoint_knobs, together
+from keypoint_cases import Instances, KeypointKnobs, Pair, keypoint_images, keypoint_knobs, together
 from naive import keypoints as naive
 
 ROUNDING = {"rtol": 1e-12, "atol": 0}
@@ -106,3 +107,35 @@ def test_mpii(protocol: str, data: st.DataObject) -> None:
     for name, figure in expected.items():
         if name.startswith("PCKh") or not math.isnan(figure):  # a part lacks a joint that nobody has
             np.testing.assert_allclose(values[name], figure, **ROUNDING, err_msg=name)
+
+
+def all_visible(knobs: KeypointKnobs) -> tuple[list[Pair], Instances]:
+    """As the evaluator of LSP and FLIC has them: every joint of every person counts."""
+    images = keypoint_images(KeypointKnobs(**{**vars(knobs), "hidden": 0.0}))
+    return images, together(images)
+
+
+def torsos(every: Instances, ends: tuple[int, int]) -> Float:
+    return np.linalg.norm(every.gt[:, ends[0]] - every.gt[:, ends[1]], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("preset", "ends", "mirror"),
+    [("lsp", naive.LSP_TORSO, naive.LSP_MIRROR), ("flic", naive.FLIC_TORSO, naive.FLIC_MIRROR)],
+)
+@given(data=st.data())
+def test_pck_and_pdj_over_the_torso(
+    preset: str, ends: tuple[int, int], mirror: tuple[int, ...], data: st.DataObject
+) -> None:
+    images, every = all_visible(data.draw(keypoint_knobs(len(mirror))))
+    if not len(every.gt) or (torsos(every, ends) == 0).any():
+        return
+    shown, mean, area = naive.lsp_pck(every.pred, every.gt, ends, mirror)
+    result = scored(PCK(preset), images)
+    # the parts of the preset stand in the order in which the joints first do
+    np.testing.assert_allclose(column(result, "per_part", "PCK@0.2"), shown, **ROUNDING)
+    np.testing.assert_allclose([result.values[name] for name in ("PCK@0.2", "AUC")], [mean, area], **ROUNDING)
+    result = scored(PCK(f"{preset}-pdj"), images)
+    for threshold in (0.1, 0.2, 0.3, 0.4):
+        expected = naive.pdj(every.pred, every.gt, ends, mirror, threshold)
+        np.testing.assert_allclose(column(result, "per_part", f"PCK@{threshold}"), expected, **ROUNDING)
