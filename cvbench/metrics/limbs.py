@@ -21,13 +21,19 @@ Reference: Ferrari et al., *Progressive Search Space Reduction for Human Pose Es
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 
+from cvbench.columns import Bool, Float, Keypoints
 from cvbench.errors import InputError
-from cvbench.metrics.hit_rates import HitRule, Part
+from cvbench.metrics import hit_rates
+from cvbench.metrics.hit_rates import HitRule, Part, Summary
+from cvbench.metrics.instances import InstanceState, Trouble, distances, problems_of, state_of
+from cvbench.result import Input, Result
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
@@ -157,3 +163,126 @@ class PcpParams(HitRule):
     def conventions(self) -> list[tuple[str, str]]:
         """The rules as pairs for a signature."""
         return [("rule", self.rule), ("sticks", ",".join(map(str, self.limbs))), *super().conventions()]
+
+
+@dataclass(frozen=True)
+class Sticks:
+    """Limbs of N instances.
+
+    Attributes
+    ----------
+    error : (N, L) float64
+        The larger one, or the mean, of the distances of both ends in pixels: NaN where the limb does not count,
+        infinite where an end was not predicted.
+    length : (N, L) float64
+        Of the annotated limb.
+    detected : (N,) bool
+        Whether any keypoint was predicted.
+    """
+
+    error: Float
+    length: Float
+    detected: Bool
+
+
+def sticks(columns: Keypoints, params: PcpParams, threads: int | None = None) -> Sticks:
+    """Measure limbs.
+
+    Raises
+    ------
+    InputError
+        A limb names a joint that is not there.
+    """
+    highest = max(max(*limb.a, *limb.b) for limb in params.limbs)
+    if highest >= columns.gt.shape[1] and len(columns):
+        raise InputError(f"limbs name joint {highest}; there are {columns.gt.shape[1]}, counted from 0")
+    if not len(columns):
+        none = np.zeros((0, len(params.limbs)))
+        return Sticks(none, none, np.zeros(0, np.bool_))
+    ends = [limb.a for limb in params.limbs] + [limb.b for limb in params.limbs]
+    at_ends = replace(
+        columns,
+        gt=np.stack([columns.gt[:, joints].mean(axis=1) for joints in map(list, ends)], axis=1),
+        pred=np.stack([columns.pred[:, joints].mean(axis=1) for joints in map(list, ends)], axis=1),
+        visible=np.stack([columns.visible[:, joints].all(axis=1) for joints in map(list, ends)], axis=1),
+    )
+    number = len(params.limbs)
+    first, second = np.split(distances(at_ends, threads=threads), [number], axis=1)
+    error = np.maximum(first, second) if params.rule == "strict" else (first + second) / 2
+    length = np.linalg.norm(at_ends.gt[:, :number] - at_ends.gt[:, number:], axis=2)
+    missing = np.isnan(columns.pred.sum(axis=2))
+    return Sticks(error, length, np.count_nonzero(missing, axis=1) < missing.shape[1])
+
+
+def problems(columns: Keypoints, params: PcpParams) -> list[Trouble]:
+    """What keeps instances from being scored by these rules; empty if all can be."""
+    found = problems_of(columns, missing=params.missing)
+    if params.zero_size == "refuse" and not found:
+        measured = sticks(columns, params)
+        for row, limb in np.argwhere((measured.length == 0) & ~np.isnan(measured.error)).tolist():
+            name = params.limbs[limb].name
+            message = f"{name}: both ends are at one point; expected a length above 0 (zero_size=skip, or miss)"
+            found.append(Trouble("gt", row, message))
+    return found
+
+
+def count(
+    columns: Keypoints,
+    params: PcpParams,
+    names: Sequence[str] = (),  # noqa: ARG001  # all metrics of instances are counted by the same call
+    threads: int | None = None,
+) -> InstanceState:
+    """The distances of all limbs over their lengths; instances must have no `problems`.
+
+    Parameters
+    ----------
+    columns
+    params
+    names
+        Of joints; not used, as limbs have names of their own.
+    threads
+        None for all processors.
+    """
+    measured = sticks(columns, params, threads)
+    flat = measured.length == 0
+    distance = measured.error / np.where(flat, 1.0, measured.length)
+    distance[flat & ~np.isnan(distance)] = np.nan if params.zero_size == "skip" else np.inf
+    seen = columns.visible.any(axis=1)
+    lost = seen & ~measured.detected & (params.rule == "loose")
+    distance[lost] = np.nan
+    counts = {
+        "limbs_without_length": int(np.count_nonzero(flat & ~np.isnan(measured.error))),
+        "instances_not_detected": int(np.count_nonzero(lost)),
+    }
+    return state_of(InstanceState, columns, distance, [limb.name for limb in params.limbs], params, counts)
+
+
+def summarize(state: InstanceState, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Summary:
+    """PCP at each threshold and of each part at the first one.
+
+    Parameters
+    ----------
+    state
+        From `count`, or a sum of such.
+    weights
+        Integer weights per image, see `cvbench.metrics.base.image_weights`.
+    """
+    return hit_rates.summarize(state, "PCP", weights)
+
+
+def result_of(
+    state: InstanceState,
+    task: str = f"pose.pcp@{VERSION}",
+    conventions: Iterable[tuple[str, str]] = (),
+    *,
+    weights: NDArray[Any] | Mapping[Any, int] | None = None,
+    counts: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
+    inputs: dict[str, Input] | None = None,
+) -> Result:
+    """Score a state and say under which rules; arguments as those of `cvbench.metrics.keypoints.result_of`."""
+    pairs = (*state.params.conventions(), *conventions)
+    flat = state.counts["limbs_without_length"]
+    effect = {"skip": "left out", "miss": "counted as misses"}.get(state.params.zero_size, "")
+    said = [*notes, *([f"{flat:,} annotated limbs have length 0, {effect}"] if flat else [])]
+    return hit_rates.result_of(state, "PCP", task, pairs, weights=weights, counts=counts, notes=said, inputs=inputs)
