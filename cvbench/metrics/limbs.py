@@ -32,7 +32,7 @@ from cvbench.columns import Bool, Float, Keypoints
 from cvbench.errors import InputError
 from cvbench.metrics import hit_rates
 from cvbench.metrics.hit_rates import HitRule, Part, Summary
-from cvbench.metrics.instances import InstanceState, Trouble, distances, problems_of, state_of
+from cvbench.metrics.instances import InstanceMetric, InstanceState, Trouble, distances, problems_of, state_of
 from cvbench.result import Input, Result
 
 VERSION = 1
@@ -286,3 +286,74 @@ def result_of(
     effect = {"skip": "left out", "miss": "counted as misses"}.get(state.params.zero_size, "")
     said = [*notes, *([f"{flat:,} annotated limbs have length 0, {effect}"] if flat else [])]
     return hit_rates.result_of(state, "PCP", task, pairs, weights=weights, counts=counts, notes=said, inputs=inputs)
+
+
+class PCP(InstanceMetric[InstanceState]):
+    """Share of correct parts: limbs of which both ends are near enough.
+
+    Parameters
+    ----------
+    preset : {"lsp", "flic"} or None
+        Whose limbs and rules to take; None: `limbs` says them.
+    threads
+        None for all processors.
+    **rules
+        Changes to the rules: any attribute of `PcpParams`.
+
+    Examples
+    --------
+    >>> metric = PCP(limbs=["upper arm=0-1", "lower arm=1-2"])
+    >>> result = metric.update([[[0, 0], [20, 0], [40, 0]]], [[[0, 0], [20, 10], [40, 12]]]).compute()
+    >>> result.values["PCP@0.5"], [row["PCP@0.5"] for row in result.tables["per_limb"]]
+    (0.5, [1.0, 0.0])
+
+    See Also
+    --------
+    cvbench.metrics.limbs : conventions, what is undefined, references.
+    """
+
+    def __init__(self, preset: str | None = None, *, threads: int | None = None, **rules: Any) -> None:
+        self.params = PcpParams.of(preset, **rules)
+        self.threads = threads
+        super().__init__()
+
+    def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
+        """Score all images so far; more may follow.
+
+        Parameters
+        ----------
+        weights
+            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id;
+            None: once.
+        """
+        return result_of(self.state, weights=weights)
+
+    def _problems(self, columns: Keypoints) -> Iterable[Trouble]:
+        return problems(columns, self.params)
+
+    def _counted(self, columns: Keypoints) -> InstanceState:
+        return count(columns, self.params, threads=self.threads)
+
+
+def pcp(gt: Any, pred: Any, preset: str | None = None, **options: Any) -> Result:
+    """Share of correct parts.
+
+    Parameters
+    ----------
+    gt, pred
+        Keypoints (N, J, 2) of all instances, or dicts, as `PCP.update` takes them.
+    preset
+    **options
+        As `PCP` takes them.
+
+    Returns
+    -------
+    Result
+        What `PCP` computes after seeing these instances.
+
+    Examples
+    --------
+    >>> pcp([[[0, 0], [20, 0]]], [[[0, 8], [20, 14]]], limbs=["arm=0-1"], rule="loose").values
+    {'PCP@0.5': 0.0}
+    """
+    return PCP(preset, **options).update(gt, pred).compute()
