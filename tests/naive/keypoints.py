@@ -187,3 +187,38 @@ def _over_torso(pred: Float, gt: Float, torso: tuple[int, int]) -> Float:
 
 LSP_TORSO, LSP_MIRROR = (9, 2), (5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7, 6, 13, 12)
 FLIC_TORSO, FLIC_MIRROR = (6, 5), (1, 0, 6, 7, 8, 9, 2, 3, 4, 5)
+
+
+def sticks(points: Float) -> Float:
+    """(N, L, 2, 2) the two ends of each limb: 10 of LSP's 14 joints, 6 of FLIC's 10."""
+    if points.shape[1] == 14:
+        hips, shoulders = (points[:, 2] + points[:, 3]) / 2, (points[:, 8] + points[:, 9]) / 2
+        pairs = ((0, 1), (1, 2), (3, 4), (4, 5), (6, 7), (7, 8), (9, 10), (10, 11), (12, 13))
+        limbs = [np.stack([points[:, a], points[:, b]], axis=1) for a, b in pairs]
+        return np.stack([*limbs, np.stack([hips, shoulders], axis=1)], axis=1)
+    hips = (points[:, 5] + points[:, 9]) / 2
+    pairs = ((0, 1), (2, 3), (3, 4), (6, 7), (7, 8))
+    limbs = [np.stack([points[:, a], points[:, b]], axis=1) for a, b in pairs]
+    return np.stack([np.stack([points[:, 1], hips], axis=1), *limbs], axis=1)
+
+
+def strict_pcp(pred: Float, gt: Float, threshold: float = 0.5) -> tuple[Rates, float]:
+    """By limb, and over all limbs, of sticks (N, L, 2, 2): both ends within the threshold; length 0 is a miss."""
+    hits = [[_both(p, g, threshold) for p, g in zip(*pair, strict=True)] for pair in zip(pred, gt, strict=True)]
+    return [_rate([row[k] for row in hits]) for k in range(gt.shape[1])], _rate([hit for row in hits for hit in row])
+
+
+def _both(pred: Float, gt: Float, threshold: float) -> bool:
+    length = float(np.linalg.norm(gt[0] - gt[1]))
+    return length > 0 and all(float(np.linalg.norm(p - g)) / length <= threshold for p, g in zip(pred, gt, strict=True))
+
+
+def loose_pcp(pred: Float, gt: Float, threshold: float = 0.5) -> tuple[Rates, float]:
+    """The same for the mean of the distances of both ends, among people of whom anything is predicted."""
+    hits: list[list[bool]] = [[] for _ in range(gt.shape[1])]
+    for found, annotated in zip(pred, gt, strict=True):
+        if not np.isnan(found).all():
+            for k, (p, g) in enumerate(zip(found, annotated, strict=True)):
+                error = (np.linalg.norm(p[0] - g[0]) + np.linalg.norm(p[1] - g[1])) / 2
+                hits[k].append(bool(error / np.linalg.norm(g[0] - g[1]) <= threshold))
+    return [_rate(limb) for limb in hits], _rate([hit for limb in hits for hit in limb])

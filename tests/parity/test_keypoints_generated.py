@@ -13,6 +13,7 @@ from hypothesis import given, strategies as st
 from cvbench.columns import Float
 from cvbench.metrics.endpoint_error import EPE
 from cvbench.metrics.keypoints import PCK
+from cvbench.metrics.limbs import PCP
 from cvbench.metrics.mpii import JOINTS, PROTOCOLS, PCKh
 from cvbench.result import Result
 from keypoint_cases import Instances, KeypointKnobs, Pair, keypoint_images, keypoint_knobs, together
@@ -139,3 +140,28 @@ def test_pck_and_pdj_over_the_torso(
     for threshold in (0.1, 0.2, 0.3, 0.4):
         expected = naive.pdj(every.pred, every.gt, ends, mirror, threshold)
         np.testing.assert_allclose(column(result, "per_part", f"PCK@{threshold}"), expected, **ROUNDING)
+
+
+@pytest.mark.parametrize(("preset", "joints"), [("lsp", 14), ("flic", 10)])
+@given(data=st.data())
+def test_strict_pcp(preset: str, joints: int, data: st.DataObject) -> None:
+    images, every = all_visible(data.draw(keypoint_knobs(joints)))
+    by_limb, mean = naive.strict_pcp(naive.sticks(every.pred), naive.sticks(every.gt))
+    result = scored(PCP(preset), images)
+    np.testing.assert_array_equal(column(result, "per_limb", "PCP@0.5"), by_limb)
+    np.testing.assert_array_equal(result.values["PCP@0.5"], mean)
+
+
+@given(knobs=keypoint_knobs(14), lost=st.booleans())
+def test_loose_pcp(knobs: KeypointKnobs, lost: bool) -> None:
+    images, every = all_visible(knobs)
+    if (np.linalg.norm(np.diff(naive.sticks(every.gt), axis=2), axis=-1) == 0).any():
+        return
+    for gt, pred in images[: int(lost)]:
+        pred["keypoints"][: len(gt["keypoints"]) // 2 + 1] = np.nan
+    every = together(images)
+    by_limb, mean = naive.loose_pcp(naive.sticks(every.pred), naive.sticks(every.gt))
+    result = scored(PCP("lsp", rule="loose", missing="miss", zero_size="refuse"), images)
+    np.testing.assert_array_equal(column(result, "per_limb", "PCP@0.5"), by_limb)
+    np.testing.assert_array_equal(result.values["PCP@0.5"], mean)
+    assert result.counts["instances_not_detected"] == np.isnan(every.pred).all(axis=(1, 2)).sum()
