@@ -13,7 +13,7 @@ setup: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check \
-		-c constraints.txt -e '.[board,models,plots,test]'
+		-c constraints.txt -e '.[board,files,models,plots,test]'
 	touch $@
 
 run: setup

@@ -49,7 +49,7 @@ OUTSIDE = {
 """Everything beside the standard library that the lowest parts may import."""
 
 RUNTIME = {"numpy", "numba", "msgspec", "PIL", "rich", "typer"}
-OPTIONAL = {"pandas", "tabulate", "torch", "fvcore", "safetensors", "matplotlib"}
+OPTIONAL = {"pandas", "tabulate", "torch", "fvcore", "safetensors", "matplotlib", "h5py"}
 
 
 class Import(NamedTuple):
