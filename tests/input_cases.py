@@ -848,14 +848,15 @@ CASES = [case for group in GROUPS.values() for case in group]
 
 def page() -> str:
     """The text of ``docs/inputs.md``."""
-    from raster_cases import section  # which takes the edits from here
+    import point_cases  # which take the edits from here
+    import raster_cases
 
     lines = [INTRODUCTION, ""]
     for group, cases in GROUPS.items():
         lines += [f"## {group}", "", "| input | cvbench | pycocotools 2.0.11 |", "|---|---|---|"]
         lines += [f"| {case.name} | {_answer(case)} | {_reference(case)} |" for case in cases]
         lines.append("")
-    return "\n".join([*lines, section()]).rstrip() + "\n"
+    return "\n".join([*lines, point_cases.section(), raster_cases.section()]).rstrip() + "\n"
 
 
 def _answer(case: Case) -> str:
@@ -891,6 +892,9 @@ are part of the result.
 - **Ids** of images are integers or strings, of one type throughout; ids of categories and annotations are integers.
 - **Boxes** are `[x, y, width, height]` in pixels, areas square pixels, scores any finite numbers.
 - **Masks** are polygons, run lengths, or compressed run lengths, in the size of their image.
+- **Paired keypoints**, of single people, faces and hands, are JSON with `annotations`, tables (`.csv`), arrays (`.npy`, `.npz`) or MPII's
+  `.mat` and HDF5 files; ground truth and predictions need not be of one form. Predictions belong to annotations by id where both have
+  ids, else by image where every image has one instance, else row by row. What coordinates and sizes may be depends on the task.
 - **Panoptic files** are JSON objects with `annotations` of `image_id`, `file_name` and `segments_info`; the ground truth has `categories` with
   `isthing`, too. Their maps lie in a folder: an id is a colour, R + 256 G + 65536 B, or a number of a grey map or array; 0 is void.
 - **Maps** are PNG or `.npy` files. A label map has one number per pixel, its class; a palette's indices are the labels.
@@ -902,8 +906,8 @@ otherwise; where pycocotools reads beyond its memory or does not return, it rais
 
 The rows on panoptic files say what panopticapi (commit 7bb4655) does with the same files, those on files of maps what Pillow does.
 
-Every row is a test: `tests/io/test_cases.py` holds cvbench, pycocotools and the compatibility module to it, `tests/io/test_panoptic_files.py`
-and `tests/io/test_rasters.py` hold cvbench to the rows on panoptic files and maps, and the first one this page to the tables."""
+Every row is a test: `tests/io/test_cases.py` holds cvbench, pycocotools and the compatibility module to it, `tests/io/test_points.py`,
+`tests/io/test_panoptic_files.py` and `tests/io/test_rasters.py` hold cvbench to the rows on paired keypoints, panoptic files and maps, and the first one this page to the tables."""
 
 
 if __name__ == "__main__":
