@@ -30,7 +30,7 @@ def add_columns(rows: Float, times: Int, scale: float, sums: Int, counted: Int) 
     Parameters
     ----------
     rows : (N, C)
-        Finite numbers; NaN is left out.
+        Finite numbers; NaN is left out. Rows that stand nowhere may hold anything.
     times : (N,)
     scale
         A power of 2 that brings all numbers below 2**LIMB.
@@ -40,6 +40,8 @@ def add_columns(rows: Float, times: Int, scale: float, sums: Int, counted: Int) 
         How many numbers were added.
     """
     for n in range(len(rows)):
+        if times[n] == 0:
+            continue
         for c in range(rows.shape[1]):
             rest = rows[n, c] * scale
             if rest == rest:

@@ -23,7 +23,7 @@ def exact_means(rows: Float, times: Int) -> tuple[Float, float]:
     Parameters
     ----------
     rows : (N, C) float64
-        Finite numbers, and NaN where there is none.
+        Finite numbers, and NaN where there is none. Rows that stand 0 times may hold anything.
     times : (N,) int64
         How often each row stands, 2**32 in all.
 

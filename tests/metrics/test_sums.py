@@ -46,6 +46,11 @@ def test_numbers_of_any_size(number):
     assert pooled == float(Fraction(number) / (2**32 + 1))
 
 
+def test_rows_that_stand_nowhere_are_not_looked_at():
+    rows = np.array([[1.0, 2], [math.inf, 1e300], [3, 4]])
+    assert exact_means(rows, np.array([1, 0, 1]))[0].tolist() == [2, 3]
+
+
 def test_nothing_is_undefined():
     means, pooled = exact_means(np.zeros((0, 3)), np.zeros(0, np.int64))
     assert np.isnan(means).all()
