@@ -331,6 +331,38 @@ def test_a_damaged_file_is_read_or_refused(data: st.DataObject, tmp_path_factory
         assert len(read_keypoints(path, GT).columns) == 2
 
 
+VALUES = st.sampled_from(
+    [
+        *(None, 5, -1, "a", "", 2.5, True, [], {}, ["x"], [True, 1], [1, 0], 2**70, float("nan")),
+        *([1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4, 5, 6], [1, 2, 2, None, 4, 0], [1, 2, None, 3, 4, 1]),
+        *([[1, 2], [3, 4]], [[1, 2, 3], [3, 4, 5]], [[1, 2], [3]], [[1, 2, float("nan")], [3, 4, 1]]),
+    ]
+)
+FIELDS = st.sampled_from(
+    [
+        *("id", "annotation_id", "image_id", "keypoints", "bbox", "head_box"),
+        *("size", "box_size", "head_size", "groups", "group", "visible"),
+    ]
+)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.sampled_from([(0,), (1,), (2,), (0, 1, 2)]), FIELDS, VALUES), max_size=4),
+    st.sampled_from([2, 3]),
+)
+def test_records_that_are_refused_have_a_problem_that_is_named(
+    edits: list[tuple[bool, tuple[int, ...], str, Any]], dims: int
+) -> None:
+    gt, pred = ground_truth(), predictions()
+    for truth, rows, name, value in edits:
+        for row in rows:
+            (gt["annotations"] if truth else pred)[row][name] = value
+    problems = check_keypoints(gt, pred, dims=dims)
+    assert all(problem.where.startswith(("gt", "pred")) and problem.message for problem in problems)
+    if not problems:
+        assert len(read_keypoints(gt, pred, dims=dims).columns) == 3
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_mat_file_or_damaged(tail: bytes) -> None:
     header = b"MATLAB 5.0 MAT-file".ljust(124) + bytes([0, 1]) + b"IM"
