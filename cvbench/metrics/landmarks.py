@@ -33,18 +33,40 @@ counts, and divides by a million where a size is negative.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cvbench.columns import Float, Int, Keypoints
 from cvbench.errors import InputError, did_you_mean
+from cvbench.metrics.hit_rates import Summary, remarks
 from cvbench.metrics.instances import (
+    InstanceMetric,
+    InstanceState,
     Normalizer,
+    Trouble,
+    distances,
+    names_of,
+    normalizers,
+    problems_of,
+    row_weights,
+    state_of,
 )
+from cvbench.metrics.sums import exact_means
+from cvbench.result import Input, Result, Signature
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
+
+STEP = 1e-4
+"""Between the samples of PIPNet's curve."""
+
+CURVE_POINTS = 1001
+"""Points of the curve in a result's arrays."""
 
 
 def _of(landmarks: int, normalizer: str, threshold: float = 0.1, **more: Any) -> dict[str, Any]:
@@ -193,3 +215,303 @@ def _thresholds(value: Any, name: str) -> tuple[float, ...]:
     if not (np.isfinite(numbers) & (numbers > 0)).all() or len(np.unique(numbers)) < len(numbers):
         raise InputError(f"{name} {value!r}: expected distinct finite numbers above 0")
     return tuple(numbers.tolist())
+
+
+def problems(columns: Keypoints, params: NmeParams) -> list[Trouble]:
+    """What keeps faces from being scored by these rules; empty if all can be."""
+    params.check_landmarks(columns.gt.shape[1])
+    size = normalizers(columns, params.normalizer)
+    return problems_of(columns, size, missing=params.missing, zero_scale=params.zero_size, rule=params.normalizer)
+
+
+def count(
+    columns: Keypoints, params: NmeParams, names: Sequence[str] = (), threads: int | None = None
+) -> InstanceState:
+    """The normalised distances of all faces, which must have no `problems`.
+
+    Parameters
+    ----------
+    columns
+    params
+    names
+        Of the J landmarks; none: their indices.
+    threads
+        None for all processors.
+
+    Raises
+    ------
+    InputError
+        There are not as many landmarks as the rules are for, or the ground truth lacks what distances are divided by.
+    """
+    if not len(columns):
+        known = [name for j, name in enumerate(names) if params.counted is None or j in params.counted]
+        return state_of(InstanceState, columns, np.zeros((0, len(known))), known, params)
+    params.check_landmarks(columns.gt.shape[1])
+    size = normalizers(columns, params.normalizer)
+    distance, names = distances(columns, size, threads=threads), names_of(names, columns.gt.shape[1])
+    chosen = list(range(len(names)) if params.counted is None else params.counted)
+    distance = np.ascontiguousarray(distance[:, chosen])  # rows are added up in the order of memory
+    without = ~(size > 0) & columns.visible.any(axis=1)
+    counts = {"instances_without_size": int(np.count_nonzero(without))}
+    return state_of(InstanceState, columns, distance, [names[c] for c in chosen], params, counts)
+
+
+# Figures -------------------------------------------------------------------------------------------------------------
+
+
+def figures(params: NmeParams) -> dict[str, str]:
+    """What each figure is, by name, in the order of results."""
+    what = "faces" if params.mean == "faces" else "landmarks"
+    how = "" if params.curve == "exact" else ", sampled as PIPNet does"
+    return {
+        "NME": f"mean normalised distance of landmarks, over {what}",
+        **{f"FR@{t:.12g}": f"share of faces with an error above {t:.12g}{how}" for t in params.failure_thresholds},
+        **{
+            f"AUC@{t:.12g}": f"area under the curve of cumulative errors up to {t:.12g}{how}"
+            for t in params.auc_thresholds
+        },
+    }
+
+
+def summarize(state: InstanceState, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Summary:
+    """Errors of all faces, of each landmark and of each group, and the curves of cumulative errors.
+
+    Parameters
+    ----------
+    state
+        From `count`, or a sum of such.
+    weights
+        Integer weights per image, see `cvbench.metrics.base.image_weights`.
+    """
+    params: NmeParams = state.params
+    times, faces = row_weights(state, weights), _faces(state.distance)
+    limit = max((*params.failure_thresholds, *params.auc_thresholds), default=0.0)
+    x = np.linspace(0.0, limit, CURVE_POINTS) if limit else np.zeros(0)
+    values, *lines = _figures(state, faces, times, x)
+    means, _ = _means(state.distance, times)
+    numbers = times @ ~np.isnan(state.distance)
+    ids = range(len(means)) if params.counted is None else params.counted
+    tables: dict[str, list[dict[str, Any]]] = {
+        "per_joint": [
+            {"id": c, "name": name, "instances": int(number), "NME": float(mean)}
+            for c, name, number, mean in zip(ids, state.columns, numbers, means, strict=False)
+        ]
+    }
+    if state.group_names:
+        tables["per_group"] = []
+    for s, name in enumerate(state.group_names):
+        within = times * state.member[:, s]
+        row, line = _figures(state, faces, within, x)
+        tables["per_group"].append({"name": name, "instances": int(within.sum()), **row})
+        lines.append(line)
+    arrays: dict[str, NDArray[Any]] = {}
+    if limit:
+        arrays = {"x": x, "y": np.array(lines), "lines": np.array(["all", *state.group_names])}
+    return Summary(values, tables, arrays)
+
+
+def _faces(distance: Float) -> Float:
+    """(N,) the error of each face; NaN where it has no landmark that counts."""
+    number = np.count_nonzero(~np.isnan(distance), axis=1)
+    error = np.full(len(distance), np.nan)
+    np.divide(np.nansum(distance, axis=1), number, out=error, where=number > 0)
+    return error
+
+
+def _figures(state: InstanceState, faces: Float, times: Int, x: Float) -> tuple[dict[str, float], Float]:
+    """The figures of faces that count so many times, and their share with an error of at most `x`."""
+    params: NmeParams = state.params
+    kept = np.flatnonzero((times > 0) & ~np.isnan(faces))
+    order = kept[np.argsort(faces[kept])]
+    error, times = faces[order], times[order]
+    nme = _means(error[:, None] if params.mean == "faces" else state.distance[order], times)[1]
+    reached, number = np.concatenate([[0], np.cumsum(times)]), int(times.sum())
+
+    def within(limits: Float) -> Int:
+        """How many faces have an error of at most each of the limits."""
+        return reached[np.searchsorted(error, limits, side="right")]
+
+    values = {"NME": nme}
+    for t in params.failure_thresholds:
+        last = t if params.curve == "exact" else _samples(t)[-1]
+        values[f"FR@{t:.12g}"] = int(number - within(np.array([last]))[0]) / number if number else math.nan
+    for t in params.auc_thresholds:
+        if params.curve == "exact":
+            area = exact_means(np.maximum(0.0, 1.0 - error / t)[:, None], times)[1]
+        else:
+            hits = within(_samples(t))
+            area = int(simpson_weights(len(hits)) @ hits) * STEP / 12 / t / number if number else math.nan
+        values[f"AUC@{t:.12g}"] = area
+    return values, within(x) / number if number else np.full(len(x), np.nan)
+
+
+def _means(distance: Float, times: Int) -> tuple[Float, float]:
+    """The mean of each column and of all, NaN where a number is infinite."""
+    endless = (np.isinf(distance) & (times > 0)[:, None]).any(axis=0)
+    if not endless.any():
+        return exact_means(distance, times)
+    means, _ = exact_means(np.where(endless, np.nan, distance), times)
+    return means, math.nan
+
+
+def _samples(threshold: float) -> Float:
+    """Where PIPNet samples the curve. Rounding decides whether the last sample is the threshold or one step more."""
+    return np.arange(0, threshold + STEP, STEP)
+
+
+def simpson_weights(points: int) -> Int:
+    """Weights of Simpson's rule for evenly spaced points, in twelfths of a step.
+
+    The rule joins two intervals to one parabola. Of an odd number of intervals it takes the mean of two sums, in which
+    the first or the last interval is a trapezoid, as SciPy's ``simps`` did by default.
+
+    Parameters
+    ----------
+    points
+        2 or more.
+
+    Returns
+    -------
+    (points,) int64
+
+    Examples
+    --------
+    >>> simpson_weights(5).tolist(), simpson_weights(4).tolist()
+    ([4, 16, 8, 16, 4], [5, 13, 13, 5])
+    """
+    if points % 2 == 0:
+        weights = np.zeros(points, np.int64)
+        weights[:2] += 3
+        weights[-2:] += 3
+        if points > 2:
+            part = simpson_weights(points - 1) // 2
+            weights[1:] += part
+            weights[:-1] += part
+        return weights
+    weights = np.full(points, 8, np.int64)
+    weights[1::2] = 16
+    weights[[0, -1]] = 4
+    return weights
+
+
+def result_of(
+    state: InstanceState,
+    task: str = f"landmarks.nme@{VERSION}",
+    conventions: Iterable[tuple[str, str]] = (),
+    *,
+    weights: NDArray[Any] | Mapping[Any, int] | None = None,
+    counts: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
+    inputs: dict[str, Input] | None = None,
+) -> Result:
+    """Score a state and say under which rules.
+
+    Parameters
+    ----------
+    state, weights
+        See `summarize`.
+    task
+        Name and version.
+    conventions
+        Further pairs for the signature: what the reader of the input decided.
+    counts, notes, inputs
+        Further counts, notes, and what the input was.
+    """
+    summary = summarize(state, weights)
+    said = [*notes, *remarks(state.counts)]
+    if state.counts["missing_keypoints"]:
+        said.append("a face with a landmark that is not predicted has an infinite error, so that NME is undefined")
+    return Result(
+        task=task,
+        values=summary.values,
+        signature=Signature(task, (*state.params.conventions(), *conventions)),
+        tables=summary.tables,
+        counts=state.counts | dict(counts or {}),
+        notes=said,
+        inputs=inputs or {},
+        arrays=summary.arrays,
+    )
+
+
+class NME(InstanceMetric[InstanceState]):
+    """Normalised mean error of landmarks, with failure rates and areas under the curve of cumulative errors.
+
+    Parameters
+    ----------
+    preset : str or None
+        The data set, one of `PRESETS`; None: rules say at least what the ``normalizer`` is.
+    names
+        Of the landmarks; None: their indices.
+    box_format
+        Whether ``boxes`` are two corners, or corner and size.
+    threads
+        None for all processors.
+    **rules
+        Changes to the rules: any attribute of `NmeParams`.
+
+    Examples
+    --------
+    >>> gt = [[[30, 40], [70, 40], [50, 80]]]
+    >>> result = NME(normalizer="joints:0-1").update(gt, [[[30, 40], [70, 43], [53, 84]]]).compute()
+    >>> [round(value, 9) for value in result.values.values()]
+    [0.066666667, 0.0, 0.333333333]
+
+    See Also
+    --------
+    cvbench.metrics.landmarks : conventions, what is undefined, references.
+    """
+
+    def __init__(
+        self,
+        preset: str | None = None,
+        *,
+        names: Sequence[str] | None = None,
+        box_format: Literal["xyxy", "xywh"] = "xyxy",
+        threads: int | None = None,
+        **rules: Any,
+    ) -> None:
+        self.params = NmeParams.of(preset, **rules)
+        self.names = tuple(names or ())
+        self.box_format, self.threads = box_format, threads
+        super().__init__()
+
+    def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
+        """Score all images so far; more may follow.
+
+        Parameters
+        ----------
+        weights
+            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id;
+            None: once.
+        """
+        return result_of(self.state, weights=weights)
+
+    def _problems(self, columns: Keypoints) -> Iterable[Trouble]:
+        return problems(columns, self.params) if len(columns) else ()
+
+    def _counted(self, columns: Keypoints) -> InstanceState:
+        return count(columns, self.params, self.names, self.threads)
+
+
+def nme(gt: Any, pred: Any, preset: str | None = None, **options: Any) -> Result:
+    """Normalised mean error of landmarks, with failure rates and areas under the curve of cumulative errors.
+
+    Parameters
+    ----------
+    gt, pred
+        Landmarks (N, J, 2) of all faces, or dicts, as `NME.update` takes them.
+    preset
+    **options
+        As `NME` takes them.
+
+    Returns
+    -------
+    Result
+        What `NME` computes after seeing these faces.
+
+    Examples
+    --------
+    >>> nme([[[30, 40], [70, 40]]], [[[30, 40], [70, 48]]], normalizer="joints:0-1").values
+    {'NME': 0.1, 'FR@0.1': 0.0, 'AUC@0.1': 0.0}
+    """
+    return NME(preset, **options).update(gt, pred).compute()

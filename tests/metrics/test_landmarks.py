@@ -4,10 +4,72 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import example, given, strategies as st
 
 from cvbench import InputError
-from cvbench.metrics.landmarks import NmeParams
+from cvbench.metrics.landmarks import NmeParams, nme, simpson_weights
+from mode import JIT
+from naive import landmarks as naive
+
+SEEDS = st.integers(0, 2**32 - 1)
+FACE = np.array([[[30.0, 40], [70, 40], [50, 60], [40, 80]]])
+EYES = {"normalizer": "joints:0-1"}
+
+
+def drawn(seed: int, landmarks: int, n: int = 40) -> tuple[Any, Any, Any]:
+    rng = np.random.default_rng(seed)
+    gt = rng.uniform(0, 200, (n, landmarks, 2))
+    pred = gt + rng.normal(0, rng.gamma(3, 3, (n, 1, 1)), gt.shape)
+    return gt, pred, rng.random((n, landmarks)) < 0.9
+
+
+@given(SEEDS, st.sampled_from((0.05, 0.07, 0.08, 0.1, 0.3)))
+def test_figures_are_those_of_the_twins(seed: int, threshold: float) -> None:
+    gt, pred, visible = drawn(seed, 98)
+    visible[:, [60, 72]] = True
+    sizes = naive.interocular(gt, 60, 72)
+    errors = naive.face_errors(gt, pred, visible, sizes)
+    rules = {"failure_thresholds": threshold, "auc_thresholds": threshold}
+    truth = {"keypoints": gt, "visible": visible}
+    result = nme(truth, pred, "wflw", **rules)
+    # sums in another order
+    assert result.values["NME"] == pytest.approx(np.mean(errors), rel=1e-13)
+    assert result.values[f"FR@{threshold:g}"] == np.mean([error > threshold for error in errors])
+    area = np.mean([max(0, 1 - error / threshold) for error in errors])
+    assert result.values[f"AUC@{threshold:g}"] == pytest.approx(area, rel=1e-12)
+    away = np.where(visible, np.linalg.norm(pred - gt, axis=2) / np.array(sizes)[:, None], np.nan)
+    rows = result.tables["per_joint"]
+    np.testing.assert_allclose([row["NME"] for row in rows], np.nanmean(away, axis=0), rtol=1e-12)
+    assert [row["instances"] for row in rows] == visible.sum(axis=0).tolist()
+    cumulative = [np.mean([error <= x for error in errors]) for x in result.arrays["x"]]
+    np.testing.assert_allclose(result.arrays["y"], [cumulative], rtol=1e-15)
+    assert result.arrays["x"][-1] == threshold
+    pooled = nme(truth, pred, "wflw", mean="points", **rules).values
+    assert pooled["NME"] == pytest.approx(naive.pooled_error(gt, pred, visible, sizes), rel=1e-12)
+    assert pooled | {"NME": 0} == result.values | {"NME": 0}, "the others are about faces"
+
+
+@given(SEEDS, st.sampled_from((0.05, 0.07, 0.08, 0.1)))
+def test_pipnets_rates_and_areas(seed: int, threshold: float) -> None:
+    gt, pred, visible = drawn(seed, 68, 100 if JIT else 10)
+    errors = naive.face_errors(gt, pred, visible | True, naive.diagonal(gt))
+    rules = {"failure_thresholds": threshold, "auc_thresholds": threshold, "curve": "pipnet"}
+    values = nme(gt, pred, "menpo", **rules).values
+    rate, area = naive.failure_rate_and_area(errors, threshold)
+    assert values[f"FR@{threshold:g}"] == pytest.approx(rate, abs=1e-15)
+    assert values[f"AUC@{threshold:g}"] == pytest.approx(area, rel=1e-11, abs=1e-15)  # parabolas are fitted there
+
+
+@given(st.integers(2, 12), st.integers(0, 2))
+@example(2, 1)
+def test_simpsons_weights_integrate_parabolas_where_intervals_pair(points: int, degree: int) -> None:
+    x = np.arange(points)
+    integral = simpson_weights(points) @ x**degree / 12
+    if points % 2 or degree < 2:
+        assert integral == pytest.approx((points - 1) ** (degree + 1) / (degree + 1), rel=1e-14)
+    assert integral == pytest.approx(naive.simps(x**degree * 1.0, x * 1.0), rel=1e-12)
 
 
 @pytest.mark.parametrize(
