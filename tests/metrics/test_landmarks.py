@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from cvbench import InputError
-from cvbench.metrics.landmarks import NmeParams, nme, simpson_weights
+from cvbench.metrics.landmarks import PRESETS, NmeParams, nme, simpson_weights
 from mode import JIT
 from naive import landmarks as naive
 
@@ -72,6 +73,38 @@ def test_simpsons_weights_integrate_parabolas_where_intervals_pair(points: int, 
     assert integral == pytest.approx(naive.simps(x**degree * 1.0, x * 1.0), rel=1e-12)
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_take_their_number_of_landmarks_only(preset: str) -> None:
+    landmarks = PRESETS[preset]["landmarks"]
+    gt = np.random.default_rng(0).uniform(0, 100, (3, landmarks, 2))
+    truth = {"keypoints": gt, "boxes": [[0, 0, 100, 50]] * 3, "size": [80.0] * 3}
+    assert nme(truth, gt + 1, preset).values["NME"] > 0
+    with pytest.raises(InputError, match=f"there are {landmarks + 1} landmarks, and the rules are for {landmarks}"):
+        nme({"keypoints": np.zeros((1, landmarks + 1, 2)), "size": [1]}, np.zeros((1, landmarks + 1, 2)), preset)
+
+
+def test_another_number_of_landmarks_names_the_presets_that_have_it() -> None:
+    with pytest.raises(InputError, match="presets for 98: wflw, wflw-pupil"):
+        nme(np.zeros((1, 98, 2)), np.zeros((1, 98, 2)), "300w")
+
+
+@pytest.mark.parametrize(
+    ("preset", "size"),
+    [
+        ("300w", lambda gt: naive.interocular(gt, 36, 45)[0]),
+        ("300w-pupil", lambda gt: np.linalg.norm(gt[0, 36:42].mean(axis=0) - gt[0, 42:48].mean(axis=0))),
+        ("aflw", lambda _: 37),
+        ("aflw-bbox", lambda _: 60),
+        ("menpo", lambda gt: naive.diagonal(gt)[0]),
+    ],
+)
+def test_what_presets_divide_by(preset: str, size: Callable[[Any], float]) -> None:
+    gt = np.random.default_rng(1).uniform(0, 100, (1, PRESETS[preset]["landmarks"], 2))
+    truth = {"keypoints": gt, "boxes": [[10, 10, 70, 50]], "size": [37.0]}
+    value = nme(truth, gt + np.array([3, 4]), preset).values["NME"]
+    assert value == pytest.approx(5 / size(gt), rel=1e-13)
+
+
 @pytest.mark.parametrize(
     ("preset", "rules", "message"),
     [
@@ -93,3 +126,14 @@ def test_simpsons_weights_integrate_parabolas_where_intervals_pair(points: int, 
 def test_rules_that_cannot_be(preset: str | None, rules: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         NmeParams.of(preset, **rules)
+
+
+def test_indices_that_are_not_there() -> None:
+    with pytest.raises(InputError, match="counted names landmark 4; there are 4, counted from 0"):
+        nme(FACE, FACE, **EYES, counted=4)
+
+
+def test_the_signature_has_all_rules() -> None:
+    result = nme(FACE, FACE, **EYES, counted=(0, 2), curve="pipnet")
+    rules = "landmarks:0,2|mean:faces|failure:0.1|auc:0.1|curve:pipnet|missing:refuse|zero_size:refuse"
+    assert str(result.signature) == f"landmarks.nme@1|normalizer:joints:0-1|{rules}"
