@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from cvbench import InputError
-from cvbench.metrics.landmarks import PRESETS, NmeParams, nme, simpson_weights
+from cvbench.metrics.landmarks import NME, PRESETS, NmeParams, figures, nme, simpson_weights
 from mode import JIT
 from naive import landmarks as naive
 
@@ -63,6 +64,16 @@ def test_pipnets_rates_and_areas(seed: int, threshold: float) -> None:
     assert values[f"AUC@{threshold:g}"] == pytest.approx(area, rel=1e-11, abs=1e-15)  # parabolas are fitted there
 
 
+def test_the_last_sample_of_pipnet_may_lie_beyond_the_threshold() -> None:
+    """So is a perfect prediction worth more than 1, and a face with an error of 0.05005 no failure at 0.05."""
+    for threshold, area in ((0.05, 1.002), (0.07, 1 + 1 / 700), (0.08, 1), (0.1, 1)):
+        rules = {**EYES, "failure_thresholds": threshold, "auc_thresholds": threshold, "curve": "pipnet"}
+        assert nme(FACE, FACE, **rules).values[f"AUC@{threshold:g}"] == pytest.approx(area, rel=1e-14)
+        off = FACE + np.array([40 * (threshold + 5e-5), 0])
+        assert nme(FACE, off, **rules).values[f"FR@{threshold:g}"] == (area == 1)
+        assert nme(FACE, off, **rules | {"curve": "exact"}).values[f"FR@{threshold:g}"] == 1
+
+
 @given(st.integers(2, 12), st.integers(0, 2))
 @example(2, 1)
 def test_simpsons_weights_integrate_parabolas_where_intervals_pair(points: int, degree: int) -> None:
@@ -71,6 +82,83 @@ def test_simpsons_weights_integrate_parabolas_where_intervals_pair(points: int, 
     if points % 2 or degree < 2:
         assert integral == pytest.approx((points - 1) ** (degree + 1) / (degree + 1), rel=1e-14)
     assert integral == pytest.approx(naive.simps(x**degree * 1.0, x * 1.0), rel=1e-12)
+
+
+def test_a_failure_is_an_error_above_the_threshold() -> None:
+    pred = FACE + np.array([4, 0])  # a tenth of the distance of the eyes
+    assert nme(FACE, pred, **EYES).values == {"NME": 0.1, "FR@0.1": 0, "AUC@0.1": 0}
+    assert nme(FACE, FACE + np.array([4 + 1e-9, 0]), **EYES).values["FR@0.1"] == 1
+
+
+def test_faces_count_alike_and_points_do_not() -> None:
+    gt = np.repeat(FACE, 2, axis=0)
+    pred = gt + np.array([[[8.0, 0]], [[0, 0]]])
+    truth = {"keypoints": gt, "visible": [[1, 1, 1, 1], [1, 1, 0, 0]]}
+    assert nme(truth, pred, **EYES).values["NME"] == 0.1
+    assert nme(truth, pred, **EYES, mean="points").values["NME"] == pytest.approx(4 * 0.2 / 6)
+
+
+def test_landmarks_that_are_not_counted_may_still_measure_the_face() -> None:
+    pred = FACE + np.array([[4.0, 0], [0, 0], [0, 8], [0, 0]])
+    result = nme(FACE, pred, **EYES, counted=(3, 2), failure_thresholds=(), auc_thresholds=())
+    assert result.values == {"NME": 0.1}
+    assert [(row["id"], row["NME"]) for row in result.tables["per_joint"]] == [(3, 0), (2, 0.2)]
+    assert not result.arrays
+
+
+def test_groups_have_figures_and_curves_of_their_own() -> None:
+    gt = {"keypoints": np.repeat(FACE, 3, axis=0), "groups": [["test", "pose"], "test", ["blur", "test"]]}
+    pred = gt["keypoints"] + np.array([[[8.0, 0]], [[2, 0]], [[0, 0]]])
+    result = nme(gt, pred, **EYES)
+    rows = {row["name"]: [row[name] for name in ("instances", *result.values)] for row in result.tables["per_group"]}
+    assert rows["pose"] == [1, 0.2, 1, 0]
+    assert rows["blur"] == [1, 0, 0, 1]
+    assert rows["test"] == [3, *result.values.values()]
+    assert result.arrays["lines"].tolist() == ["all", "blur", "pose", "test"]
+    assert result.arrays["y"][:, [0, 499, 500, 1000]].tolist() == [
+        [1 / 3, 1 / 3, 2 / 3, 2 / 3],
+        [1, 1, 1, 1],
+        [0, 0, 0, 0],
+        [1 / 3, 1 / 3, 2 / 3, 2 / 3],
+    ]
+
+
+def test_a_landmark_that_is_not_predicted_is_refused_or_fails_the_face() -> None:
+    gt, pred = np.repeat(FACE, 2, axis=0), np.repeat(FACE, 2, axis=0)
+    pred[0, 2] = math.nan
+    with pytest.raises(InputError, match=r"pred\[0\].*keypoint 2 .*missing=miss"):
+        nme(gt, pred, **EYES)
+    for rules in ({}, {"mean": "points"}):
+        result = nme(gt, pred, **EYES, missing="miss", **rules)
+        assert math.isnan(result.values.pop("NME"))
+        assert result.values == {"FR@0.1": 0.5, "AUC@0.1": 0.5}
+        np.testing.assert_equal([row["NME"] for row in result.tables["per_joint"]], [0, 0, math.nan, 0])
+        assert any("NME is undefined" in note for note in result.notes)
+    metric = NME(**EYES, missing="miss").update(gt[:1], pred[:1], 1).update(gt[1:], pred[1:], 2)
+    assert metric.compute({2: 1}).values == {"NME": 0, "FR@0.1": 0, "AUC@0.1": 1}
+
+
+def test_a_face_without_a_size_is_refused_or_left_out() -> None:
+    gt, pred = np.repeat(FACE, 2, axis=0), np.repeat(FACE, 2, axis=0) + 4
+    gt[0, 1] = gt[0, 0]
+    with pytest.raises(InputError, match=r"gt\[0\].*the distance of two annotated joints.* is 0"):
+        nme(gt, pred, **EYES)
+    result = nme(gt, pred, **EYES, zero_size="skip")
+    assert result.values["NME"] == nme(gt[1:], pred[1:], **EYES).values["NME"]
+    assert result.counts["instances_without_size"] == 1
+    assert result.notes == ["1 instances have no size above 0, left out of all figures (zero_size=skip)"]
+    hidden = {"keypoints": FACE, "visible": [[0, 1, 1, 1]]}
+    with pytest.raises(InputError, match=r"gt\[0\].*the distance of two annotated joints.* is missing"):
+        nme(hidden, FACE, **EYES)
+
+
+def test_nothing_at_all_is_undefined() -> None:
+    for result in (NME("300w").compute(), NME("300w", curve="pipnet").compute()):
+        assert list(result.values) == list(figures(NmeParams.of("300w"))) == ["NME", "FR@0.08", "FR@0.1", "AUC@0.08"]
+        assert all(math.isnan(value) for value in result.values.values())
+    nobody = nme({"keypoints": FACE, "visible": np.zeros((1, 4))}, FACE, **EYES)
+    assert all(math.isnan(value) for value in nobody.values.values())
+    assert np.isnan(nobody.arrays["y"]).all()
 
 
 @pytest.mark.parametrize("preset", PRESETS)
