@@ -70,7 +70,7 @@ def read_hdf5(side: Side) -> Instances:
     reverse = stored.startswith(b"MATLAB 7.3")
     try:
         with h5py.File(io.BytesIO(stored), "r") as file:
-            held = list(file)
+            held = list(map(str, file))  # names that are not UTF-8 come as bytes
             sets = {name: file[name] for name in NAMES if name in file}
             for name, found in sets.items():
                 if found.size * found.dtype.itemsize > LARGEST_RATIO * len(stored):
