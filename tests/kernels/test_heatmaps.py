@@ -27,3 +27,18 @@ def test_a_template_is_cut_off_at_the_border(seed, size, side):
         for y, x in np.ndindex(*size):
             inside = shown and 0 <= y - top < side and 0 <= x - left < side
             assert found[y, x] == (template[y - top, x - left] if inside else 0)
+
+
+@given(st.integers(0, 10**6), SIDES, st.integers(1, 5))
+def test_a_gaussian_is_painted_in_its_window(seed, size, side):
+    corners = windows(seed, *size, side)
+    centres = np.random.default_rng(seed).uniform(-1, side + 1, (5, 2))
+    drawn = np.array([True, True, False, True, True])
+    maps = np.zeros((5, *size), np.float32)
+    heatmaps.paint(centres, 4.5, corners, drawn, np.empty(size[1]), maps)
+    for m, (left, top, *_) in enumerate(corners.tolist()):
+        rows, columns = np.mgrid[: size[0], : size[1]] - np.array([top, left])[:, None, None]
+        inside = drawn[m] & (rows >= 0) & (rows < side) & (columns >= 0) & (columns < side)
+        gaussian = np.exp(-((columns - centres[m, 0]) ** 2 + (rows - centres[m, 1]) ** 2) / 4.5)
+        # one rounding to float32, from float64 figures that differ in their last bits
+        np.testing.assert_array_max_ulp(maps[m], np.where(inside, gaussian, 0).astype(np.float32), 1)
