@@ -127,10 +127,18 @@ class DetectionAP(Metric[DetectionState]):
         dropped, n = (self.state.counts[name] for name in ("dropped_unknown_category", "detections"))
         note = f"{dropped:,} of {n:,} detections have a label that is not among the categories and are dropped"
         notes = [note] if dropped else []
-        return result_of(self.state, self.categories, self.threads, conventions, weights=weights, notes=notes)
+        return self._result_of(self.state, self.categories, self.threads, conventions, weights=weights, notes=notes)
+
+    def _result_of(self, state: Any, *arguments: Any, **options: Any) -> Result:
+        """`cvbench.metrics.detection.result_of`, or that of the benchmark."""
+        return result_of(state, *arguments, **options)
+
+    def _matched(self, gt: GroundTruth, dt: Detections) -> DetectionState:
+        """`cvbench.metrics.detection.count`, or that of the benchmark."""
+        return count(gt, dt, self.params, self.threads)
 
     def _ground_truth(self, image: ImageDict, where: str) -> dict[str, NDArray[Any]]:
-        labels = _array(image, "labels", where, np.int64, (None,))
+        labels = checked_array(image, "labels", where, np.int64, (None,))
         n = len(labels)
         if self.categories is not None and not np.isin(labels, list(self.categories)).all():
             strange = labels[~np.isin(labels, list(self.categories))][0]
@@ -141,25 +149,27 @@ class DetectionAP(Metric[DetectionState]):
         if self.params.iou_type == "keypoints":
             objects["boxes"] = self._boxes(image, where, n)
             labelled = (objects["keypoints"][:, :, 2] > 0).sum(axis=1)
-            objects["num_keypoints"] = _array(image, "num_keypoints", where, np.int64, (n,), labelled)
-        if "area" in image:
-            objects["area"] = _array(image, "area", where, np.float64, (n,))
+            objects["num_keypoints"] = checked_array(image, "num_keypoints", where, np.int64, (n,), labelled)
+        if self.params.scale_area == "box053":
+            objects["area"] = np.full(n, np.nan)  # never looked at
+        elif "area" in image:
+            objects["area"] = checked_array(image, "area", where, np.float64, (n,))
         elif self.params.iou_type == "keypoints":
             raise InputError("has no area, by which OKS scales distances; expected areas in square pixels", where=where)
         else:
-            objects["area"] = _own_area(objects)
+            objects["area"] = own_area(objects)
         for name in ("iscrowd", "ignore"):
-            objects[name] = _array(image, name, where, np.int64, (n,), np.zeros(n, np.int64)) != 0
+            objects[name] = checked_array(image, name, where, np.int64, (n,), np.zeros(n, np.int64)) != 0
         return objects
 
     def _detections(self, image: ImageDict, where: str) -> dict[str, NDArray[Any]]:
-        labels = _array(image, "labels", where, np.int64, (None,))
-        scores = _array(image, "scores", where, np.float64, (len(labels),))
+        labels = checked_array(image, "labels", where, np.int64, (None,))
+        scores = checked_array(image, "scores", where, np.float64, (len(labels),))
         objects = {"labels": labels, "scores": scores, **self._shapes(image, where, len(labels))}
         if self.detection_area == "box":
-            objects["area"] = _own_area({"boxes": self._boxes(image, where, len(labels))})
+            objects["area"] = own_area({"boxes": self._boxes(image, where, len(labels))})
         else:
-            objects["area"] = _own_area(objects)
+            objects["area"] = own_area(objects)
         return objects
 
     def _shapes(self, image: ImageDict, where: str, n: int) -> dict[str, NDArray[Any]]:
@@ -168,12 +178,12 @@ class DetectionAP(Metric[DetectionState]):
             return {"boxes": self._boxes(image, where, n)}
         if self.params.iou_type == "keypoints":
             joints = len(self.params.sigmas)
-            return {"keypoints": _array(image, "keypoints", where, np.float64, (n, joints, 3))}
+            return {"keypoints": checked_array(image, "keypoints", where, np.float64, (n, joints, 3))}
         masks = _masks(image, where, n)
         return {"counts": masks.counts, "runs": np.diff(masks.offsets), "sizes": masks.sizes}
 
     def _boxes(self, image: ImageDict, where: str, n: int) -> Float:
-        boxes = TO_XYWH[self.box_format](_array(image, "boxes", where, np.float64, (n, 4)))
+        boxes = TO_XYWH[self.box_format](checked_array(image, "boxes", where, np.float64, (n, 4)))
         if n and boxes[:, 2:].min() < 0:
             worst = int(boxes[:, 2:].min(axis=1).argmin())
             raise InputError(
@@ -215,7 +225,7 @@ class DetectionAP(Metric[DetectionState]):
         if not known.all():
             image = image_of_rows(dt.offsets)[known]
             dt = take_rows(dt, np.flatnonzero(known), offsets_of(np.bincount(image, minlength=len(images))))
-        state = count(gt, dt, self.params, self.threads)
+        state = self._matched(gt, dt)
         counts = with_dropped(state.counts, int(np.count_nonzero(~known)))
         return replace(state, counts=counts, digests=np.array([image.digest for image in images], np.int64))
 
@@ -279,7 +289,7 @@ TO_XYWH: dict[str, Callable[[Float], Float]] = {
 }
 
 
-def _array(
+def checked_array(
     image: ImageDict, name: str, where: str, dtype: type, shape: tuple[int | None, ...], default: Any = None
 ) -> NDArray[Any]:
     """``image[name]`` as an array of `shape`, where None stands for any length; `default` where it is absent."""
@@ -358,7 +368,7 @@ def _from_rle_dicts(rles: Sequence[Mapping[str, Any]], where: str) -> Masks:
         raise InputError(error.message, where=where) from error
 
 
-def _own_area(objects: Mapping[str, NDArray[Any]]) -> Float:
+def own_area(objects: Mapping[str, NDArray[Any]]) -> Float:
     """Areas by box, pixels of the mask, or the extent of the keypoints, whichever there is."""
     if "boxes" in objects:
         area: Float = objects["boxes"][:, 2] * objects["boxes"][:, 3]
