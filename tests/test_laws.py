@@ -17,7 +17,9 @@ from hypothesis import given, strategies as st
 
 from cvbench import CityscapesIoU, DetectionAP, MeanIoU, MismatchError, PanopticQuality, Result
 from cvbench.metrics.base import Metric
+from cvbench.metrics.keypoint_ap import CrowdPoseAP, WholeBodyAP
 from generated import Knobs, coco, knobs
+from keypoint_ap_cases import crowdpose_images, wholebody_images
 from panoptic_cases import CATEGORIES, panoptic_images
 from semantic_cases import MapKnobs, city_maps, label_maps
 
@@ -86,6 +88,8 @@ CASES = {
     )
     for iou_type in ("bbox", "segm", "boundary", "keypoints")
 }
+CASES["crowdpose"] = Case(lambda: CrowdPoseAP(box_format="xywh"), crowdpose_images)
+CASES["wholebody"] = Case(lambda: WholeBodyAP(box_format="xywh"), wholebody_images)
 CASES["panoptic"] = Case(lambda: PanopticQuality(CATEGORIES, area="json"), panoptic_images)
 CASES["panoptic boundary"] = replace(
     CASES["panoptic"], metric=lambda: PanopticQuality(CATEGORIES, area="json", boundary=True, dilation_ratio=0.1)
