@@ -332,6 +332,8 @@ def test_tasks_lists_all(run: Run) -> None:
         "coco.segm",
         "coco.boundary",
         "coco.keypoints",
+        "coco.wholebody",
+        "crowdpose.keypoints",
         "coco.panoptic",
         "cityscapes.panoptic",
         "semantic.miou",

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from cvbench import TASKS, InputError, PanopticParams, SemanticParams, score
+from cvbench.families.coco import BENCHMARKS
 from cvbench.metrics import cityscapes, semantic
 from cvbench.metrics.detection import AREAS, VERSION, DetectionParams
 from cvbench.tasks import Task, find
 from cvbench.tasks.coco import COCO_AREAS
 from generated import Knobs, coco
+from keypoint_ap_cases import crowdpose, wholebody
 from panoptic_cases import CATEGORIES, panoptic_images
 from semantic_cases import MapKnobs, city_maps, label_maps
 
@@ -35,7 +37,9 @@ NEEDED = {"semantic": {"num_classes": "4", "ignore_index": "255"}}
 def inputs_of(task: Task, folder: Path) -> tuple[Any, Any, dict[str, Any]]:
     """Ground truth, predictions, and where else their parts are."""
     if task.family == "coco":
-        return *coco(KNOBS, task.settings["iou_type"]), {}
+        benchmarks = {"coco": lambda knobs: coco(knobs, task.settings["iou_type"])}
+        benchmarks |= {"crowdpose": crowdpose, "wholebody": wholebody}
+        return *benchmarks[task.settings["benchmark"]](KNOBS), {}
     if task.family == "panoptic":
         gt, pred = panoptic_files(panoptic_images(KNOBS), folder)
         return gt, pred, {"gt_folder": folder, "pred_folder": folder}
@@ -72,7 +76,7 @@ def test_figures_are_those_of_results(name: str, tmp_path: Path) -> None:
 def test_default_texts_say_what_the_defaults_are(name: str) -> None:
     task = TASKS[name]
     official: Any = {
-        "coco": lambda: DetectionParams.of(task.settings["iou_type"]),
+        "coco": lambda: DetectionParams.of(task.settings["iou_type"], **BENCHMARKS[task.settings["benchmark"]].rules),
         "panoptic": lambda: PanopticParams(dilation_ratio=task.settings["dilation_ratio"]),
         "semantic": lambda: SemanticParams.of(num_classes=3),
         "cityscapes": lambda: None,

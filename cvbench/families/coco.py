@@ -1,9 +1,13 @@
-"""Tasks on COCO files: objects with boxes, masks or keypoints."""
+"""Tasks on COCO files: objects with boxes, masks or keypoints.
+
+Benchmarks that share COCO's files and matching differ in rules, in what else is read, and in who counts and scores:
+`Benchmark` says that, and `score` and `check` do the same for all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from itertools import zip_longest
 from typing import Any
@@ -13,11 +17,59 @@ import numpy as np
 from cvbench.columns import Bool, Detections, GroundTruth, select
 from cvbench.errors import InputError, did_you_mean
 from cvbench.io import Problem, Reading, check_detections, check_ground_truth, read_detections, read_ground_truth
-from cvbench.metrics.detection import DetectionParams, Progress, count, result_of, with_dropped
+from cvbench.metrics import crowdpose, detection, wholebody
+from cvbench.metrics.detection import DetectionParams, DetectionState, Progress, with_dropped
 from cvbench.result import Input, Result
 
 Source = Any
 """A path, or what decoding its JSON gives."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Where a benchmark departs from COCO.
+
+    Attributes
+    ----------
+    rules
+        Changes to the official `DetectionParams`.
+    gt_reading, pred_reading
+        Further arguments of the two readers.
+    count
+        From the reading of the ground truth, the chosen columns of both sides, rules, threads and progress to a state.
+    result_of
+        From a state to a result; arguments as of `cvbench.metrics.detection.result_of`.
+    """
+
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    gt_reading: Mapping[str, Any] = field(default_factory=dict)
+    pred_reading: Mapping[str, Any] = field(default_factory=dict)
+    count: Callable[..., DetectionState] = lambda _, *arguments: detection.count(*arguments)
+    result_of: Callable[..., Result] = detection.result_of
+
+
+def _count_crowds(truth: Reading[GroundTruth], gt: GroundTruth, *others: Any) -> DetectionState:
+    assert truth.crowd_index is not None, "the benchmark's reader reads it"
+    chosen = np.isin(truth.columns.image_ids, gt.image_ids)
+    return crowdpose.count(gt, others[0], truth.crowd_index[chosen], *others[1:])
+
+
+_PARTS = {part.keypoints: part.joints.stop - part.joints.start for part in wholebody.PARTS}
+
+BENCHMARKS = {
+    "coco": Benchmark(),
+    "crowdpose": Benchmark(
+        rules=crowdpose.RULES, gt_reading={"crowd_index": True}, count=_count_crowds, result_of=crowdpose.result_of
+    ),
+    "wholebody": Benchmark(
+        rules=wholebody.RULES,
+        gt_reading={"keypoints": _PARTS},
+        pred_reading={"keypoints": _PARTS, "part_scores": wholebody.PART_SCORES},
+        count=lambda _, *arguments: wholebody.count(*arguments),
+        result_of=wholebody.result_of,
+    ),
+}
+"""All benchmarks by the name that tasks call them in their settings."""
 
 
 def score(
@@ -29,18 +81,20 @@ def score(
     parameters: Mapping[str, Any],
 ) -> Result:
     """Score detections; arguments as in `cvbench.families`."""
-    iou_type = settings["iou_type"]
+    iou_type, benchmark = settings["iou_type"], BENCHMARKS[settings["benchmark"]]
     params = _rules(settings, parameters)
-    truth = read_ground_truth(gt, iou_type, **_reading(params, parameters, "missing_area"))
+    task = settings["task"]
+    truth = read_ground_truth(gt, iou_type, task=task, **_gt_reading(benchmark, params, parameters))
     found = read_detections(
         pred,
         truth.columns,
         iou_type,
         sizes=truth.image_sizes,
-        **_reading(params, parameters, "box_masks", "detection_area"),
+        task=task,
+        **_pred_reading(benchmark, params, parameters),
     )
     columns, chosen, conventions = _choice(truth.columns, found.columns, parameters)
-    state = count(*columns, params, threads, progress)
+    state = benchmark.count(truth, *columns, params, threads, progress)
     counts = with_dropped(state.counts, found.counts["dropped_unknown_category"]) | _remarkable(
         truth, found, state.counts
     )
@@ -50,7 +104,7 @@ def score(
     if iou_type != "bbox" or found.detection_area != "box":
         conventions = [("detection_area", str(found.detection_area)), *conventions]
     conventions += [(name, said) for name, (value, said) in DEPARTURES.items() if parameters.get(name) == value]
-    return result_of(
+    return benchmark.result_of(
         state,
         names,
         threads,
@@ -67,28 +121,44 @@ DEPARTURES = {"missing_area": ("box", "box"), "box_masks": (True, "yes")}
 
 def check(settings: Mapping[str, Any], files: Sequence[Source], parameters: Mapping[str, Any]) -> list[Problem]:
     """Everything that keeps the files from being scored."""
-    iou_type = settings["iou_type"]
+    iou_type, benchmark = settings["iou_type"], BENCHMARKS[settings["benchmark"]]
     params = _rules(settings, parameters)
-    problems = check_ground_truth(files[0], iou_type, **_reading(params, parameters, "missing_area"))
+    gt_reading = _gt_reading(benchmark, params, parameters)
+    problems = check_ground_truth(files[0], iou_type, **gt_reading)
     if len(files) < 2:
         return problems
-    truth = None if problems else read_ground_truth(files[0], iou_type, **_reading(params, parameters, "missing_area"))
+    truth = None if problems else read_ground_truth(files[0], iou_type, **gt_reading)
     return problems + check_detections(
         files[1],
         None if truth is None else truth.columns,
         iou_type,
         sizes=None if truth is None else truth.image_sizes,
-        **_reading(params, parameters, "box_masks", "detection_area"),
+        **_pred_reading(benchmark, params, parameters),
     )
 
 
 def _rules(settings: Mapping[str, Any], parameters: Mapping[str, Any]) -> DetectionParams:
     known = {field.name for field in fields(DetectionParams)}
-    return DetectionParams.of(settings["iou_type"], **{name: parameters[name] for name in parameters if name in known})
+    chosen = {name: parameters[name] for name in parameters if name in known}
+    return DetectionParams.of(settings["iou_type"], **{**BENCHMARKS[settings["benchmark"]].rules, **chosen})
+
+
+def _gt_reading(benchmark: Benchmark, params: DetectionParams, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of the ground truth's reader."""
+    reading = _reading(params, parameters, "missing_area")
+    if params.scale_area == "box053":
+        if "missing_area" in reading:
+            raise InputError("missing_area has no effect: scale_area=box053 takes all areas from boxes")
+        reading["missing_area"] = "unused"
+    return reading | dict(benchmark.gt_reading)
+
+
+def _pred_reading(benchmark: Benchmark, params: DetectionParams, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of the detections' reader."""
+    return _reading(params, parameters, "box_masks", "detection_area") | dict(benchmark.pred_reading)
 
 
 def _reading(params: DetectionParams, parameters: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """The keyword arguments of a reader."""
     chosen = {name: parameters[name] for name in names if name in parameters}
     return chosen | ({"keypoints": len(params.sigmas)} if params.iou_type == "keypoints" else {})
 
@@ -140,20 +210,21 @@ def _briefly(ids: list[Any]) -> str:
 def _remarkable(truth: Reading[GroundTruth], found: Reading[Detections], counted: Mapping[str, int]) -> dict[str, int]:
     """What the readers completed or dropped, where there is any of it, and the state does not count it."""
     both = {**truth.counts, **found.counts}
-    return {name: n for name, n in both.items() if n and name in REMARKABLE and name not in counted}
+    return {name: n for name, n in both.items() if n and _is_remarkable(name) and name not in counted}
+
+
+def _is_remarkable(name: str) -> bool:
+    return name in REMARKABLE or name.startswith("missing_")
 
 
 REMARKABLE = (
-    "missing_iscrowd",
-    "missing_area",
-    "missing_num_keypoints",
     "num_keypoints_differ",
     "duplicate_category_names",
     "box_masks",
     "zero_size_annotations",
     "zero_size_detections",
 )
-"""Counts of the readers that a result shows where they are not 0."""
+"""Counts of the readers that a result shows where they are not 0, beside those of what is missing."""
 
 
 def _input(reading: Reading[Any]) -> Input:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from cvbench.metrics.sigmas import sigmas_of
 from cvbench.tasks import texts
 from cvbench.tasks.task import Parameter, Task
+
+
+def _sigmas(text: str) -> tuple[float, ...]:
+    """Numbers, or the name of a set."""
+    return sigmas_of(text) if text[:1].isalpha() else texts.numbers(text)
 
 
 def _coco_parameters(iou_type: str) -> tuple[Parameter, ...]:
@@ -58,14 +65,32 @@ def _coco_parameters(iou_type: str) -> tuple[Parameter, ...]:
             Parameter("dilation_ratio", "width of the band as a fraction of the image diagonal", "0.02", texts.number)
         )
     if keypoints:
-        parameters.append(
+        parameters += [
             Parameter(
                 "sigmas",
-                "spread of each keypoint as a fraction of the object's scale",
-                "those of COCO's 17",
-                texts.numbers,
-            )
-        )
+                "spread of each keypoint as a fraction of the object's scale: numbers, or a set (crowdpose14, halpe26)",
+                "coco17",
+                _sigmas,
+            ),
+            Parameter(
+                "scale_area",
+                "area of a ground truth in OKS and area ranges: as annotated, or 0.53 times that of its box",
+                "annotated",
+                texts.choice("annotated", "box053"),
+            ),
+            Parameter(
+                "ignore_rule",
+                "ground truths to ignore: num_keypoints is 0, or no keypoint is labelled (xtcocotools)",
+                "num_keypoints",
+                texts.choice("num_keypoints", "labelled"),
+            ),
+            Parameter(
+                "zero_keypoints",
+                "detections without a third value above 0: keep, or drop (xtcocotools)",
+                "keep",
+                texts.choice("keep", "drop"),
+            ),
+        ]
     if masks:
         parameters.append(
             Parameter(
@@ -118,6 +143,37 @@ def _detections(cap: int) -> str:
     return f"{cap:,} detection{'s' if cap != 1 else ''}"
 
 
+def _of_benchmark(parameters: tuple[Parameter, ...], defaults: Mapping[str, str]) -> tuple[Parameter, ...]:
+    """The parameters with the defaults of another benchmark."""
+    return tuple(replace(rule, default_text=defaults.get(rule.name, rule.default_text)) for rule in parameters)
+
+
+_LEVELS = {"easy": "below 0.2", "medium": "from 0.2, below 0.8", "hard": "from 0.8 on"}
+
+
+def _crowdpose_figures(parameters: Mapping[str, Any]) -> dict[str, str]:
+    figures = _coco_figures("keypoints", {"areas": COCO_AREAS[:1], **parameters})
+    return figures | {
+        f"AP_{level}": f"average precision, {level} images: crowdIndex {limits}" for level, limits in _LEVELS.items()
+    }
+
+
+_PARTS = {
+    "body": "17 joints of the body",
+    "foot": "6 joints of the feet",
+    "face": "68 points of the face",
+    "lefthand": "21 joints of the left hand",
+    "righthand": "21 joints of the right hand",
+}
+
+
+def _wholebody_figures(parameters: Mapping[str, Any]) -> dict[str, str]:
+    figures = _coco_figures("keypoints", parameters)
+    for part, joints in _PARTS.items():
+        figures |= {f"{name}_{part}": f"{figures[name]}, {joints}" for name in ("AP", "AP50", "AP75", "AR")}
+    return figures
+
+
 def _coco(iou_type: str, summary: str, reference: str, pred: str) -> Task:
     return Task(
         name=f"coco.{iou_type}",
@@ -129,7 +185,7 @@ def _coco(iou_type: str, summary: str, reference: str, pred: str) -> Task:
         headline=("AP", "AP50", "AP75"),
         describe=partial(_coco_figures, iou_type),
         parameters=_coco_parameters(iou_type),
-        settings={"iou_type": iou_type},
+        settings={"task": f"coco.{iou_type}", "iou_type": iou_type, "benchmark": "coco"},
         plot="precision_recall",
     )
 
@@ -158,5 +214,45 @@ TASKS = (
         "average precision of keypoints by object keypoint similarity",
         "pycocotools 2.0.11, equal to the last bit",
         "COCO results: JSON list of image_id, category_id, keypoints [x, y, v, ...], score",
+    ),
+    Task(
+        name="coco.wholebody",
+        version=1,
+        summary="average precision of keypoints of the whole body, and of body, feet, face and hands",
+        reference="xtcocotools 1.14.3, keypoints_wholebody, keypoints_body and so on, equal to the last bit",
+        family="coco",
+        inputs=(
+            "COCO-WholeBody ground truth: keypoints, foot_kpts, face_kpts, lefthand_kpts and righthand_kpts",
+            "JSON list of image_id, category_id, these five and score; of parts, wholebody_score, foot_score, ...",
+        ),
+        headline=("AP", "AP_body", "AP_foot", "AP_face", "AP_lefthand", "AP_righthand"),
+        describe=_wholebody_figures,
+        parameters=_of_benchmark(
+            _coco_parameters("keypoints"),
+            {"sigmas": "wholebody133", "ignore_rule": "labelled", "zero_keypoints": "drop"},
+        ),
+        settings={"task": "coco.wholebody", "iou_type": "keypoints", "benchmark": "wholebody"},
+        breakdown="per_part",
+        plot="precision_recall",
+    ),
+    Task(
+        name="crowdpose.keypoints",
+        version=1,
+        summary="average precision of keypoints in crowds, and in easy, medium and hard images",
+        reference="xtcocotools 1.14.3, keypoints_crowd: equal to the last bit, but for rounding easy, medium and hard",
+        family="coco",
+        inputs=(
+            "CrowdPose ground truth: COCO's JSON with 14 keypoints, and crowdIndex in images",
+            "COCO results: JSON list of image_id, category_id, keypoints [x, y, v, ...], score",
+        ),
+        headline=("AP", "AP_easy", "AP_medium", "AP_hard"),
+        describe=_crowdpose_figures,
+        parameters=_of_benchmark(
+            _coco_parameters("keypoints"),
+            {"sigmas": "crowdpose14", "scale_area": "box053", "zero_keypoints": "drop", "areas": "all:0:1e10"},
+        ),
+        settings={"task": "crowdpose.keypoints", "iou_type": "keypoints", "benchmark": "crowdpose"},
+        breakdown="per_level",
+        plot="precision_recall",
     ),
 )
