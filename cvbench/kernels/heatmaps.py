@@ -74,3 +74,31 @@ def paint(centres: Float, spread: float, corners: Int, drawn: Bool, falloff: Flo
                 row = maps[m, y, first:last]
                 for k in range(len(row)):
                     row[k] = factor * falloff[k]
+
+
+@kernel
+def side_signs(maps: Maps, peaks: Int, borders: Int, signs: Float) -> None:
+    """On which side of each peak, along both axes, the neighbour is higher.
+
+    Parameters
+    ----------
+    maps : (M, H, W)
+    peaks : (M, 2) int64
+        x and y; -1 where a map has no peak.
+    borders : (3,) int64
+        An axis counts where the coordinate along it is at least ``borders[0]`` and not the last one, and the one across
+        it is at least ``borders[1]`` and below the size less ``borders[2]``.
+    signs : (M, 2) float64
+        Out: 1 where the right (lower) neighbour is higher than the left (upper) one, -1 where it is lower, else 0.
+    """
+    height, width = maps.shape[1:]
+    low, low_across, margin_across = borders
+    for m in range(len(maps)):
+        x, y = peaks[m]
+        signs[m, 0] = signs[m, 1] = 0.0
+        if low <= x < width - 1 and low_across <= y < height - margin_across:
+            before, after = maps[m, y, x - 1], maps[m, y, x + 1]
+            signs[m, 0] = 1.0 if after > before else -1.0 if after < before else 0.0
+        if low <= y < height - 1 and low_across <= x < width - margin_across:
+            before, after = maps[m, y - 1, x], maps[m, y + 1, x]
+            signs[m, 1] = 1.0 if after > before else -1.0 if after < before else 0.0

@@ -42,3 +42,17 @@ def test_a_gaussian_is_painted_in_its_window(seed, size, side):
         gaussian = np.exp(-((columns - centres[m, 0]) ** 2 + (rows - centres[m, 1]) ** 2) / 4.5)
         # one rounding to float32, from float64 figures that differ in their last bits
         np.testing.assert_array_max_ulp(maps[m], np.where(inside, gaussian, 0).astype(np.float32), 1)
+
+
+@given(st.integers(0, 10**6), SIDES, st.tuples(*[st.integers(1, 3), st.integers(1, 2), st.integers(0, 2)]))
+def test_signs_point_to_the_higher_neighbour(seed, size, borders):
+    rng = np.random.default_rng(seed)
+    maps = rng.integers(0, 3, (6, *size)).astype(np.float32)
+    peaks = np.stack([rng.integers(-1, size[1], 6), rng.integers(-1, size[0], 6)], axis=1)
+    peaks[(peaks == -1).any(axis=1)] = -1
+    signs = np.full((6, 2), 9.0)
+    heatmaps.side_signs(maps, peaks, np.array(borders), signs)
+    for found, (x, y), pixels in zip(signs.tolist(), peaks.tolist(), maps, strict=True):
+        for axis, row, k, other in ((0, pixels[y], x, y), (1, pixels[:, x], y, x)):
+            inside = borders[0] <= k < size[1 - axis] - 1 and borders[1] <= other < size[axis] - borders[2]
+            assert found[axis] == (np.sign(row[k + 1] - row[k - 1]) if inside else 0)
