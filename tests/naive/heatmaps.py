@@ -1,0 +1,42 @@
+"""Heatmaps of keypoints, slowly, one map and one pixel at a time, from the published formulas."""
+
+from __future__ import annotations
+
+from math import exp
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Map = NDArray[Any]
+
+
+def encode(point: Map, size: tuple[int, int], to: tuple[int, int], sigma: float, method: str) -> tuple[Map, bool]:
+    """The map of one visible keypoint (2,), and whether its window touches the map: mmpose's gaussian_heatmap.py."""
+    less = 1 if method == "udp" else 0
+    scale = np.array([(a - less) / (b - less) for a, b in zip(size, to, strict=True)]).astype(np.float32)
+    centre = [coordinate / factor for coordinate, factor in zip(point, scale, strict=True)]
+    radius = 3 * sigma
+    pixels = [int(coordinate + point.dtype.type(0.5)) for coordinate in centre]
+    if method == "unbiased":
+        first, last = ([c - type(c)(radius) for c in centre], [c + type(c)(radius) + type(c)(1) for c in centre])
+    else:
+        first, last = ([int(p - radius) for p in pixels], [int(p + radius + 1) for p in pixels])
+    answer = np.zeros(to[::-1], np.float32)
+    if any(a >= side or b < 0 for a, b, side in zip(first, last, to, strict=True)):
+        return answer, False
+    for y, x in np.ndindex(*answer.shape):
+        if method == "unbiased":
+            away = [x - float(centre[0]), y - float(centre[1])]
+        elif first[0] <= x < last[0] and first[1] <= y < last[1]:
+            shift = [float(c) - p if method == "udp" else 0 for c, p in zip(centre, pixels, strict=True)]
+            middle = (2 * radius + 1) // 2
+            away = [x - first[0] - (middle + shift[0]), y - first[1] - (middle + shift[1])]
+        else:
+            continue
+        squared = away[0] ** 2 + away[1] ** 2
+        if method == "msra":
+            answer[y, x] = np.exp(-np.float32(squared) / np.float32(2 * sigma**2))
+        else:
+            answer[y, x] = exp(-squared / (2 * sigma**2))
+    return answer, True
