@@ -1,4 +1,4 @@
-"""What samples of time say, and how surely: percentiles with bounds.
+"""What samples of time say, and how surely: percentiles with bounds, and when warm-up ends.
 
 A percentile is the nearest rank, so it is a time that was measured, and its upper bound is an order statistic: true for
 any distribution, as long as samples are independent draws from it. Samples of one process are less than independent
@@ -13,6 +13,9 @@ Nagaraja, *Order Statistics*, section 7.1.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -116,3 +119,54 @@ def relative_spread(samples: NDArray[Any]) -> float:
     """
     centre = percentile(samples, 0.5)
     return (percentile(samples, 0.75) - percentile(samples, 0.25)) / centre if centre else math.nan
+
+
+# Warm-up -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """When a repeated call counts as warm: as soon as the median of its times so far has stopped to move.
+
+    Attributes
+    ----------
+    window
+        The last so many medians are compared, so it is also the smallest number of calls.
+    change
+        The largest of them may exceed the smallest by less than this share.
+    most
+        Calls after which warm-up ends in any case.
+
+    Examples
+    --------
+    >>> times = iter([90, 30, 10, 10, 10, 10, 10, 10, 10, 10])
+    >>> WarmUp().run(lambda: next(times))
+    (9, True)
+    """
+
+    window: int = 5
+    change: float = 0.02
+    most: int = 100
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.window <= self.most or not self.change > 0:
+            raise InputError(f"{self}: expected a window from 2 to `most` calls and a change above 0")
+
+    def run(self, call: Callable[[], float]) -> tuple[int, bool]:
+        """Repeat `call`, which returns its own duration, until it is warm.
+
+        Returns
+        -------
+        int
+            The number of calls.
+        bool
+            Whether the median settled.
+        """
+        times: list[float] = []
+        medians: list[float] = []
+        while len(times) < self.most:
+            times.append(call())
+            medians = [*medians[1 - self.window :], median(times)]
+            if len(medians) == self.window and max(medians) < min(medians) * (1 + self.change):
+                return len(times), True
+        return len(times), False

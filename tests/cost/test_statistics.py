@@ -1,4 +1,4 @@
-"""Percentiles and bounds, held to their definitions."""
+"""Percentiles, bounds, warm-up, held to their definitions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from cvbench.cost.statistics import percentile, relative_spread, upper_bound
+from cvbench.cost.statistics import WarmUp, percentile, relative_spread, upper_bound
 from cvbench.errors import InputError
 
 TIMES = st.lists(st.integers(0, 50), min_size=1, max_size=80).map(np.array)
@@ -69,8 +69,24 @@ def test_the_spread_is_the_interquartile_range_over_the_median() -> None:
     [
         (lambda: percentile(np.arange(3), 90), "percentile at 90: expected a share between 0 and 1"),
         (lambda: upper_bound(np.arange(3), 0.9, confidence=99), "confidence 99, spared 1"),
+        (lambda: WarmUp(window=1), "expected a window from 2"),
     ],
 )
 def test_shares_are_no_percentages(call: Callable[[], object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("times", "calls", "settled"),
+    [
+        ([10] * 9, 5, True),  # five calls at least
+        ([500, 10, 10, 10, 10, 10, 10, 10], 7, True),  # the median of two is far from that of three
+        ([100.0, 100.0, 101.9, 101.9, 101.9], 5, True),  # medians 100, 100, 100, 100.95, 101.9
+        ([100.0, 100.0, 102.1, 102.1, 102.1, 102.1, 102.1, 102.1], 8, True),  # until the last 100 is out of sight
+        ([2**i for i in range(100)], 100, False),  # slower with every call
+    ],
+)
+def test_warm_up_ends_when_the_running_median_stands_still(times: list[float], calls: int, settled: bool) -> None:
+    queue = iter(times)
+    assert WarmUp().run(lambda: next(queue)) == (calls, settled)
