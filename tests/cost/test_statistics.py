@@ -1,4 +1,4 @@
-"""Percentiles, bounds, warm-up, held to their definitions."""
+"""Percentiles, bounds, warm-up and ratios, held to their definitions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from cvbench.cost.statistics import WarmUp, percentile, relative_spread, upper_bound
+from cvbench.cost.statistics import Ratio, WarmUp, percentile, ratio_of_times, relative_spread, upper_bound
 from cvbench.errors import InputError
 
 TIMES = st.lists(st.integers(0, 50), min_size=1, max_size=80).map(np.array)
@@ -90,3 +90,45 @@ def test_shares_are_no_percentages(call: Callable[[], object], message: str) -> 
 def test_warm_up_ends_when_the_running_median_stands_still(times: list[float], calls: int, settled: bool) -> None:
     queue = iter(times)
     assert WarmUp().run(lambda: next(queue)) == (calls, settled)
+
+
+def times(processes: int, rounds: int, seed: int = 0) -> np.ndarray:
+    return np.exp(np.random.default_rng(seed).normal(0, 0.02, (processes, rounds)))
+
+
+def test_a_ratio_compares_rounds_with_each_other() -> None:
+    drift = np.array([[1.0, 4.0], [2.0, 9.0], [1.0, 5.0]])  # hits both alike
+    ratio = ratio_of_times(3 * drift, 2 * drift)
+    np.testing.assert_allclose([ratio.value, ratio.low, ratio.high], 1.5, rtol=1e-14)  # one exponential of one sum
+    assert ratio.verdict == "slower"
+
+
+def test_turning_a_ratio_round_turns_its_interval_round() -> None:
+    a, b = times(5, 3), 1.1 * times(5, 3, seed=1)
+    ratio, other = ratio_of_times(a, b), ratio_of_times(b, a)
+    assert ratio.value * other.value == pytest.approx(1, rel=1e-14)
+    # The ends are nearest ranks from below and above, one of 10,000 replicates apart.
+    assert (ratio.low * other.high, ratio.high * other.low) == pytest.approx((1, 1), rel=1e-3)
+    assert (ratio.verdict, other.verdict) == ("faster", "slower")
+
+
+def test_processes_are_drawn_as_a_whole() -> None:
+    apart = np.repeat([[0.8], [1.0], [1.25]], 50, axis=1)  # rounds of one process are alike
+    ratio = ratio_of_times(apart, np.ones_like(apart))
+    assert (ratio.low, ratio.high) == pytest.approx((0.8, 1.25), rel=1e-14)  # 1 draw in 27 takes one process only
+    assert ratio.tie
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"), [(0.9, 1.0, "tie"), (1.0, 1.1, "tie"), (0.9, 0.99, "faster"), (1.01, 1.1, "slower")]
+)
+def test_an_interval_that_holds_1_is_a_tie(low: float, high: float, verdict: str) -> None:
+    assert Ratio((low + high) / 2, low, high, 0.95).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [(times(3, 2), times(2, 3)), (times(1, 9), times(1, 9)), (times(3, 2), 0 * times(3, 2))]
+)
+def test_ratios_need_processes_and_times(a: np.ndarray, b: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"expected \(processes, rounds\)|not a finite number above 0"):
+        ratio_of_times(a, b)
