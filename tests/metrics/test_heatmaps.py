@@ -7,8 +7,10 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, strategies as st
 
+from cvbench.errors import InputError
 from cvbench.metrics import heatmaps as module
 from cvbench.metrics.heatmaps import Encoding, encode_heatmaps
 from naive import heatmaps as naive
@@ -70,3 +72,72 @@ def test_where_a_window_is(method, x, centre, weight):
     assert weights.tolist() == [[weight]]
     columns = np.flatnonzero(maps[0, 0].any(axis=0)).tolist()
     assert columns == ([k for k in range(centre - 3, centre + 4) if 0 <= k < 10] if weight else [])
+
+
+def test_what_is_not_visible_keeps_its_weight():
+    keypoints = [[[3.0, 3], [3, 3], [np.nan, np.inf], [99, 3], [99, 3]]]
+    maps, weights = encode_heatmaps(keypoints, [[0.5, 0.49, 0.0, 0.25, 2.0]], input_size=(8, 8), heatmap_size=(8, 8))
+    assert weights[0].tolist() == [0.5, np.float32(0.49), 0.0, 0.25, 0.0]
+    assert maps.any(axis=(2, 3)).tolist() == [[True, False, False, False, False]]
+    flags = np.array([[True, False, False, True, False]])
+    assert encode_heatmaps(keypoints, flags, input_size=(8, 8), heatmap_size=(8, 8))[1].tolist() == [[1, 0, 0, 0, 0]]
+
+
+def test_coordinates_keep_their_type():
+    # 2.5 - 2**-30 is 2.5 in float32, and goes to the next pixel there
+    below = np.array([[[2.5 - 2**-30, 5]]])
+    for keypoints, column in ((below, 2), (below.astype(np.float32), 3), (below.astype(np.float16), 3)):
+        maps, _ = encode_heatmaps(keypoints, input_size=(10, 10), heatmap_size=(10, 10))
+        assert maps[0, 0].argmax() % 10 == column
+    lists, tensor = [[[2, 5]]], torch.tensor([[[2, 5]]])
+    a, b = (encode_heatmaps(keypoints, input_size=(10, 10), heatmap_size=(10, 10))[0] for keypoints in (lists, tensor))
+    assert np.array_equal(a, b)
+    assert a[0, 0, 5, 2] == 1
+
+
+@pytest.mark.parametrize("method", ENCODINGS)
+def test_threads_do_not_change_targets(method):
+    keypoints = np.random.default_rng(9).uniform(-5, 40, (300, 2, 2))
+    before = keypoints.copy()
+    targets = [
+        encode_heatmaps(keypoints, input_size=(32, 24), heatmap_size=(8, 6), method=method, threads=threads)
+        for threads in (1, 3, None)
+    ]
+    for maps, weights in targets[1:]:
+        assert np.array_equal(maps, targets[0][0])
+        assert np.array_equal(weights, targets[0][1])
+    assert np.array_equal(keypoints, before), "what is given stays as it is"
+
+
+SIDES = {"input_size": (8, 8), "heatmap_size": (4, 4)}
+POINT = np.ones((1, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: encode_heatmaps(POINT[0], **SIDES),
+            r"keypoints: has shape \(1, 2\); expected \(instances, joints, 2\)",
+        ),
+        (lambda: encode_heatmaps(np.ones((1, 1, 3)), **SIDES), r"keypoints: has shape \(1, 1, 3\)"),
+        (lambda: encode_heatmaps(POINT.astype(str), **SIDES), "keypoints: holds <U32; expected numbers"),
+        (lambda: encode_heatmaps(POINT * np.nan, **SIDES), r"keypoints\[0, 0\]: is \[nan, nan\] and visible"),
+        (lambda: encode_heatmaps(POINT, [1], **SIDES), r"visible: has shape \(1,\); expected \(1, 1\)"),
+        (lambda: encode_heatmaps(POINT, [["a"]], **SIDES), "visible: holds <U1; expected bool or numbers"),
+        (lambda: encode_heatmaps(POINT, [[np.inf]], **SIDES), r"visible\[0, 0\]: is inf; expected a number"),
+        (lambda: encode_heatmaps(POINT, input_size=(0, 8), heatmap_size=(4, 4)), r"input_size: is \(0, 8\); expected"),
+        (lambda: encode_heatmaps(POINT, input_size=(8, 8), heatmap_size=(4.5, 4)), r"heatmap_size: is \(4.5, 4\)"),
+        (lambda: encode_heatmaps(POINT, input_size=8, heatmap_size=(4, 4)), "input_size: is 8; expected"),
+        (
+            lambda: encode_heatmaps(POINT, input_size=(8, 8), heatmap_size=(1, 4), method="udp"),
+            "heatmap_size: is 1 x 4",
+        ),
+        (lambda: encode_heatmaps(POINT, sigma=0, **SIDES), "sigma: is 0; expected a positive number of pixels"),
+        (lambda: encode_heatmaps(POINT, sigma=np.nan, **SIDES), "sigma: is nan"),
+        (lambda: encode_heatmaps(POINT, method="mrsa", **SIDES), "method: unknown method 'mrsa'; did you mean 'msra'?"),
+    ],
+)
+def test_what_is_refused(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
