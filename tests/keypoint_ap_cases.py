@@ -48,8 +48,19 @@ def wholebody(knobs: Knobs) -> Data:
             elif rng.random() < 0.3:
                 record[name][2::3] = [0.0] * joints
         if "score" in record:
+            people = [truth for truth in gt["annotations"] if truth["image_id"] == record["image_id"]]
+            if people and rng.random() < 0.7:
+                _find(rng, record, people[rng.integers(len(people))])
             record |= {name: float(rng.integers(knobs.levels) / knobs.levels) for name in SCORES if rng.random() < 0.5}
     return gt, dt
+
+
+def _find(rng: np.random.Generator, record: dict[str, Any], truth: dict[str, Any]) -> None:
+    """Put the points of a detection near those of a truth: small parts have small sigmas, and chance finds none."""
+    for name, joints in PARTS.items():
+        noise = rng.normal(0, rng.choice([0.0, 0.1, 0.5, 2.0]), (joints, 2))
+        for axis in range(2):
+            record[name][axis::3] = (np.array(truth[name][axis::3]) + noise[:, axis]).tolist()
 
 
 def crowdpose_images(knobs: Knobs) -> list[Pair]:
