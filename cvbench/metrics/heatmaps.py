@@ -1,4 +1,4 @@
-"""Heatmaps of keypoints: made from coordinates as training targets.
+"""Heatmaps of keypoints: made from coordinates as training targets, and read back as evaluators of pose networks do.
 
 Conventions
 -----------
@@ -13,13 +13,16 @@ Methods
 To encode: ``msra`` (Simple Baselines, HRNet: the centre is rounded to a pixel), ``unbiased`` (DARK: it is not, and the
 Gaussian covers the map), ``udp`` (it is not, and sizes are counted between the centres of pixels).
 
+To decode: the highest pixel (``argmax``), with a quarter of a pixel towards the higher neighbour (``quarter`` as
+mmpose has it, ``quarter-hrnet``, ``quarter-face``).
+
 Reference
 ---------
 mmpose 1.3 (``mmpose/codecs``: ``msra_heatmap.py``, ``udp_heatmap.py`` and what they call), HRNet
 (``lib/core/inference.py``, ``lib/dataset/JointsDataset.py``), HRNet-Facial-Landmark-Detection
 (``lib/core/evaluation.py``). Papers: Xiao et al., *Simple Baselines for Human Pose Estimation and Tracking*, ECCV
 2018; Zhang et al., *Distribution-Aware Coordinate Representation for Human Pose Estimation* (DARK), CVPR 2020; Huang
-et al., *The Devil is in the Details* (UDP), CVPR 2020; Sun et al., *Integral Human Pose Regression*, ECCV 2018.
+et al., *The Devil is in the Details* (UDP), CVPR 2020.
 """
 
 from __future__ import annotations
@@ -35,11 +38,16 @@ from cvbench.kernels import heatmaps as kernels, map_ranges
 from cvbench.metrics.base import to_numpy
 
 Encoding = Literal["msra", "unbiased", "udp"]
+Decoding = Literal["argmax", "quarter", "quarter-hrnet", "quarter-face"]
+
 CHUNK = 256
 """Maps that one call of a kernel works on. With 64 of them, two threads take longer than one."""
 
 RADIUS = 3
 """Standard deviations from the centre of a Gaussian to the end of its window."""
+
+BORDERS = {"quarter": (2, 1, 0), "quarter-hrnet": (2, 2, 1), "quarter-face": (1, 1, 1)}
+"""Peaks that move by a quarter of a pixel, see `cvbench.kernels.heatmaps.side_signs`."""
 
 
 def encode_heatmaps(
@@ -176,6 +184,131 @@ def _template(sigma: float) -> NDArray[np.float32]:
     steps = np.arange(0, 2 * sigma * RADIUS + 1, dtype=np.float32) - np.float32(_middle(sigma))
     template: NDArray[np.float32] = np.exp(-(steps**2 + steps[:, None] ** 2) / np.float32(2 * sigma**2))
     return template
+
+
+def decode_heatmaps(
+    heatmaps: Any,
+    *,
+    method: Decoding = "quarter",
+    input_size: tuple[int, int] | None = None,
+    threads: int | None = None,
+) -> tuple[Float, NDArray[Any]]:
+    """Coordinates and scores of the keypoints in heatmaps.
+
+    Parameters
+    ----------
+    heatmaps : (N, J, H, W) numbers
+        For each instance and joint, the higher the likelier. float64 stays, all else is read as float32.
+    method
+        How coordinates come from the highest pixel of a map, the first one of several.
+
+        - ``argmax``: that pixel.
+        - ``quarter``: a quarter of a pixel towards the higher neighbour, by itself along x where 1 < x < W - 1 and 0 <
+          y, and along y where 1 < y < H - 1 and 0 < x. So x = 1 stays, and y = 1 moves along x (mmpose,
+          ``MSRAHeatmap``).
+        - ``quarter-hrnet``: along both, where 1 < x < W - 1 and 1 < y < H - 1 (HRNet).
+        - ``quarter-face``: along both, where 0 < x < W - 1 and 0 < y < H - 1, and half a pixel to the right and down
+          (HRNet-Facial-Landmark-Detection; it counts pixels from 1, here they start at 0).
+    input_size
+        Width and height of the network's input: coordinates are in its pixels then, and in those of the heatmap if
+        None. They are multiplied by input size / heatmap size.
+    threads
+        None for all processors. The figures do not depend on it.
+
+    Returns
+    -------
+    keypoints : (N, J, 2) float64
+        x and y. Coordinates are rounded to float32 where the references do so: in the heatmap, and after the
+        multiplication.
+    scores : (N, J) float32 or float64
+        The highest value of each map, in its type.
+
+    Raises
+    ------
+    InputError
+        Not four axes, maps without pixels, a value that is not finite, an unknown method, a parameter that is not the
+        method's or not in its range, a size that is not positive.
+
+    Notes
+    -----
+    Where no value of a map is positive, there is no peak: the heatmap coordinates are (-1, -1), for ``quarter-hrnet``
+    (0, 0) and for ``quarter-face`` (-0.5, -0.5), as in the references.
+
+    ``argmax`` and the quarters are equal to the references to the last bit.
+
+    References
+    ----------
+    See the module.
+
+    Examples
+    --------
+    >>> heatmaps, _ = encode_heatmaps([[[30.6, 40.0]]], input_size=(64, 96), heatmap_size=(16, 24), method="unbiased")
+    >>> for method in ("argmax", "quarter"):
+    ...     keypoints, scores = decode_heatmaps(heatmaps, method=method, input_size=(64, 96), threads=1)
+    ...     print(method, keypoints.round(1).tolist())
+    argmax [[[32.0, 40.0]]]
+    quarter [[[31.0, 40.0]]]
+    """
+    if method not in get_args(Decoding):
+        raise InputError(f"unknown method {method!r}{did_you_mean(method, get_args(Decoding))}", where="method")
+    maps = _checked_maps(heatmaps)
+    joints, (height, width) = maps.shape[:2], maps.shape[2:]
+    maps = maps.reshape(-1, height, width)
+    keypoints, scores = np.empty((len(maps), 2)), np.empty(len(maps), maps.dtype)
+
+    def read(start: int, stop: int) -> None:
+        part = slice(start, stop)
+        scores[part], peaks = _peaks(maps[part])
+        if not np.isfinite(scores[part]).all():
+            return
+        found = _quarters(maps[part], peaks, method)
+        keypoints[part] = found.astype(np.float32)
+
+    map_ranges(read, len(maps), threads, CHUNK)
+    wrong = np.flatnonzero(~np.isfinite(scores))
+    if len(wrong):
+        n, j = divmod(int(wrong[0]), joints[1])
+        raise InputError("holds a value that is not finite", where=f"heatmaps[{n}, {j}]")
+    if input_size is not None:
+        keypoints = _to_input(keypoints, _checked_size(input_size, "input_size"), np.array([width, height]))
+    return keypoints.reshape(*joints, 2), scores.reshape(joints)
+
+
+def _peaks(maps: NDArray[Any]) -> tuple[NDArray[Any], Int]:
+    """The highest value of each map (not finite if any is not), and where it is first: x and y, -1 if not positive."""
+    pixels = maps.reshape(len(maps), -1)
+    index = pixels.argmax(axis=1)
+    tops = np.take_along_axis(pixels, index[:, None], axis=1)[:, 0]
+    lows = pixels.min(axis=1)
+    peaks = np.stack(np.divmod(index, maps.shape[2])[::-1], axis=1)
+    peaks[tops <= 0] = -1
+    return np.where(np.isfinite(lows), tops, lows), peaks
+
+
+def _quarters(maps: NDArray[Any], peaks: Int, method: Decoding) -> Float:
+    """Positions by the highest pixel and its neighbours."""
+    signs = np.zeros(peaks.shape)
+    if method in BORDERS:
+        kernels.side_signs(maps, peaks, np.array(BORDERS[method]), signs)
+    found = peaks + 0.25 * signs
+    if method == "quarter-hrnet":
+        return np.maximum(found, 0)
+    return found + 0.5 if method == "quarter-face" else found
+
+
+def _to_input(keypoints: Float, source: Int, size: Int) -> Float:
+    """Coordinates in pixels of the input, from those in a heatmap of `size` (width, height)."""
+    return (keypoints.astype(np.float32) * (source / size).astype(np.float32)).astype(np.float64)
+
+
+def _checked_maps(heatmaps: Any) -> NDArray[Any]:
+    maps = to_numpy(heatmaps)
+    if maps.ndim != 4 or 0 in maps.shape[2:]:
+        message = f"has shape {maps.shape}; expected (instances, joints, height, width), with at least one pixel"
+        raise InputError(message, where="heatmaps")
+    if maps.dtype.kind not in "fiub":
+        raise InputError(f"holds {maps.dtype}; expected numbers", where="heatmaps")
+    return np.ascontiguousarray(maps, np.float64 if maps.dtype == np.float64 else np.float32)
 
 
 def _checked_points(keypoints: Any, visible: Any) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -1,8 +1,9 @@
-"""Heatmaps from keypoints against slow twins, and what both refuse."""
+"""Heatmaps from keypoints and keypoints from heatmaps, against slow twins, and what both refuse."""
 
 from __future__ import annotations
 
 import doctest
+from itertools import product
 from typing import get_args
 
 import numpy as np
@@ -12,10 +13,13 @@ from hypothesis import given, strategies as st
 
 from cvbench.errors import InputError
 from cvbench.metrics import heatmaps as module
-from cvbench.metrics.heatmaps import Encoding, encode_heatmaps
+from cvbench.metrics.heatmaps import BORDERS, Decoding, Encoding, decode_heatmaps, encode_heatmaps
 from naive import heatmaps as naive
 
-ENCODINGS = get_args(Encoding)
+ENCODINGS, DECODINGS = get_args(Encoding), get_args(Decoding)
+NEIGHBOURS = ("argmax", *BORDERS)
+
+# 1.1, 1.5, 2.5: windows of 3 sigma that are no whole number of pixels
 SIGMAS = st.sampled_from((1, 2.0, 3, 0.3, 1.1, 1.5, 2.5))
 SIZES = st.tuples(st.integers(2, 14), st.integers(2, 14))
 COORDINATES = st.one_of(
@@ -95,6 +99,53 @@ def test_coordinates_keep_their_type():
     assert a[0, 0, 5, 2] == 1
 
 
+def ties(seed: int, shape: tuple[int, ...]):
+    """Maps of few values, so that many are equal; some have no positive one."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(-1, rng.integers(1, 4, (*shape[:2], 1, 1)), shape) / 4
+    return values.astype(np.float32)
+
+
+@given(st.integers(0, 10**6), st.tuples(st.integers(1, 7), st.integers(1, 7)), st.sampled_from(NEIGHBOURS))
+def test_the_highest_pixel_and_its_neighbours(seed, size, method):
+    maps = ties(seed, (2, 3, *size))
+    keypoints, scores = decode_heatmaps(maps, method=method)
+    assert (keypoints.dtype, scores.dtype) == (np.float64, np.float32)
+    for n, j in np.ndindex(2, 3):
+        assert tuple(keypoints[n, j]) == naive.quarter(maps[n, j], method)
+        assert scores[n, j] == maps[n, j].max()
+
+
+@pytest.mark.parametrize(
+    ("method", "moved_x", "moved_y"),
+    [
+        ("argmax", [], []),
+        ("quarter", [(x, y) for x in (2, 3, 4) for y in range(1, 6)], [(x, y) for x in range(1, 6) for y in (2, 3, 4)]),
+        ("quarter-hrnet", *2 * ([(x, y) for x in (2, 3, 4) for y in (2, 3, 4)],)),
+        ("quarter-face", *2 * ([(x, y) for x in range(1, 5) for y in range(1, 5)],)),
+    ],
+)
+def test_which_peaks_move(method, moved_x, moved_y):
+    places = list(product(range(6), range(6)))
+    maps = np.zeros((36, 1, 6, 6), np.float32) + np.arange(6) * 0.02 + np.arange(6)[:, None] * 0.01
+    for n, (x, y) in enumerate(places):
+        maps[n, 0, y, x] = 1
+    keypoints = decode_heatmaps(maps, method=method)[0][:, 0] - (0.5 if method == "quarter-face" else 0)
+    assert [place for place, x in zip(places, keypoints[:, 0], strict=True) if x == place[0] + 0.25] == moved_x
+    assert [place for place, y in zip(places, keypoints[:, 1], strict=True) if y == place[1] + 0.25] == moved_y
+    assert np.isin(keypoints - places, (0, 0.25)).all()
+
+
+def test_scales_of_the_input():
+    maps = np.zeros((1, 1, 5, 7), np.float32)
+    maps[0, 0, 3, 4] = 1
+    factors = np.array([30, 33]) / [7, 5]
+    for method in ("argmax", "quarter", "quarter-hrnet", "quarter-face"):
+        heatmap, _ = decode_heatmaps(maps, method=method)
+        found, _ = decode_heatmaps(maps, method=method, input_size=(30, 33))
+        assert np.array_equal(found, heatmap.astype(np.float32) * factors.astype(np.float32))
+
+
 @pytest.mark.parametrize("method", ENCODINGS)
 def test_threads_do_not_change_targets(method):
     keypoints = np.random.default_rng(9).uniform(-5, 40, (300, 2, 2))
@@ -109,8 +160,22 @@ def test_threads_do_not_change_targets(method):
     assert np.array_equal(keypoints, before), "what is given stays as it is"
 
 
+def test_nothing_gives_nothing():
+    maps, weights = encode_heatmaps(np.empty((0, 3, 2)), input_size=(8, 8), heatmap_size=(4, 6))
+    assert (maps.shape, weights.shape) == ((0, 3, 6, 4), (0, 3))
+    for method in DECODINGS:
+        keypoints, scores = decode_heatmaps(maps, method=method, input_size=(8, 8))
+        assert (keypoints.shape, scores.shape) == ((0, 3, 2), (0, 3))
+
+
 SIDES = {"input_size": (8, 8), "heatmap_size": (4, 4)}
-POINT = np.ones((1, 1, 2))
+POINT, MAPS = np.ones((1, 1, 2)), np.ones((1, 2, 3, 4), np.float32)
+
+
+def spoilt(value):
+    maps = MAPS.copy()
+    maps[0, 1, 2, 0] = value
+    return maps
 
 
 @pytest.mark.parametrize(
@@ -136,6 +201,19 @@ POINT = np.ones((1, 1, 2))
         (lambda: encode_heatmaps(POINT, sigma=0, **SIDES), "sigma: is 0; expected a positive number of pixels"),
         (lambda: encode_heatmaps(POINT, sigma=np.nan, **SIDES), "sigma: is nan"),
         (lambda: encode_heatmaps(POINT, method="mrsa", **SIDES), "method: unknown method 'mrsa'; did you mean 'msra'?"),
+        (lambda: decode_heatmaps(MAPS[0]), r"heatmaps: has shape \(2, 3, 4\); expected \(instances, joints, height"),
+        (lambda: decode_heatmaps(MAPS[..., :0]), r"heatmaps: has shape \(1, 2, 3, 0\)"),
+        (lambda: decode_heatmaps(MAPS * 1j), "heatmaps: holds complex64; expected numbers"),
+        *(
+            (
+                lambda method=method, value=value: decode_heatmaps(spoilt(value), method=method),
+                r"heatmaps\[0, 1\]: holds a",
+            )
+            for method in DECODINGS
+            for value in (np.nan, np.inf, -np.inf)
+        ),
+        (lambda: decode_heatmaps(MAPS, method="quater"), "method: unknown method 'quater'; did you mean 'quarter'?"),
+        (lambda: decode_heatmaps(MAPS, input_size=(8, -1)), r"input_size: is \(8, -1\)"),
     ],
 )
 def test_what_is_refused(call, message):

@@ -40,3 +40,26 @@ def encode(point: Map, size: tuple[int, int], to: tuple[int, int], sigma: float,
         else:
             answer[y, x] = exp(-squared / (2 * sigma**2))
     return answer, True
+
+
+def peak(pixels: Map) -> tuple[int, int]:
+    """x and y of the highest pixel, the first of several; -1 where it is not positive."""
+    y, x = min(np.ndindex(*pixels.shape), key=lambda place: (-pixels[place], place))
+    return (x, y) if pixels[y, x] > 0 else (-1, -1)
+
+
+def quarter(pixels: Map, method: str) -> tuple[float, float]:
+    """The peak, moved by a quarter of a pixel: mmpose's refine_keypoints, HRNet's get_final_preds, its decode_preds."""
+    (x, y), (height, width) = peak(pixels), pixels.shape
+    inner = {
+        "argmax": (False, False),
+        "quarter": (1 < x < width - 1 and 0 < y < height, 1 < y < height - 1 and 0 < x < width),
+        "quarter-hrnet": (1 < x < width - 1 and 1 < y < height - 1,) * 2,
+        "quarter-face": (1 < x + 1 < width and 1 < y + 1 < height,) * 2,
+    }[method]
+    dx = float(np.sign(pixels[y, x + 1] - pixels[y, x - 1])) / 4 if inner[0] else 0
+    dy = float(np.sign(pixels[y + 1, x] - pixels[y - 1, x])) / 4 if inner[1] else 0
+    if method == "quarter-hrnet" and (x, y) == (-1, -1):
+        return 0.0, 0.0
+    more = 0.5 if method == "quarter-face" else 0.0
+    return x + dx + more, y + dy + more
