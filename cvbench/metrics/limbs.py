@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -204,13 +205,13 @@ def sticks(columns: Keypoints, params: PcpParams, threads: int | None = None) ->
         columns,
         gt=np.stack([columns.gt[:, joints].mean(axis=1) for joints in map(list, ends)], axis=1),
         pred=np.stack([columns.pred[:, joints].mean(axis=1) for joints in map(list, ends)], axis=1),
-        visible=np.stack([columns.visible[:, joints].all(axis=1) for joints in map(list, ends)], axis=1),
+        visible=np.stack([reduce(np.logical_and, columns.visible.T[list(joints)]) for joints in ends], axis=1),
     )
     number = len(params.limbs)
     first, second = np.split(distances(at_ends, threads=threads), [number], axis=1)
     error = np.maximum(first, second) if params.rule == "strict" else (first + second) / 2
     length = np.linalg.norm(at_ends.gt[:, :number] - at_ends.gt[:, number:], axis=2)
-    missing = np.isnan(columns.pred.sum(axis=2))
+    missing = np.isnan(reduce(np.add, columns.pred.transpose(2, 0, 1)))
     return Sticks(error, length, np.count_nonzero(missing, axis=1) < missing.shape[1])
 
 
