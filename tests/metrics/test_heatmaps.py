@@ -136,6 +136,16 @@ def test_which_peaks_move(method, moved_x, moved_y):
     assert np.isin(keypoints - places, (0, 0.25)).all()
 
 
+def gaussians(seed: int, size: tuple[int, int], n: int = 6):
+    """Maps (n, 1, H, W) of Gaussians, some of them in noise, of any height."""
+    rng = np.random.default_rng(seed)
+    keypoints = rng.uniform(-1, np.array(size) + 1, (n, 1, 2))
+    maps, _ = encode_heatmaps(keypoints, input_size=size, heatmap_size=size, sigma=1.5, method="unbiased")
+    heights = rng.choice([1e-9, 1e-3, 0.02, 1, 1, 60], (n, 1, 1, 1))
+    noise = rng.choice([0, 0, 0.03, 0.3], (n, 1, 1, 1)) * rng.normal(size=maps.shape)
+    return ((maps + noise) * heights).astype(np.float32)
+
+
 def test_scales_of_the_input():
     maps = np.zeros((1, 1, 5, 7), np.float32)
     maps[0, 0, 3, 4] = 1
@@ -144,6 +154,21 @@ def test_scales_of_the_input():
         heatmap, _ = decode_heatmaps(maps, method=method)
         found, _ = decode_heatmaps(maps, method=method, input_size=(30, 33))
         assert np.array_equal(found, heatmap.astype(np.float32) * factors.astype(np.float32))
+
+
+@pytest.mark.parametrize("method", DECODINGS)
+def test_neither_threads_nor_neighbours_change_a_bit(method):
+    maps = gaussians(8, (9, 8), 600).reshape(200, 3, 8, 9)
+    before = maps.copy()
+    keypoints, scores = decode_heatmaps(maps, method=method, threads=1)
+    for some in ([3], [150, 2], [5, 5, 5]):
+        found = decode_heatmaps(maps[some], method=method, threads=1)
+        assert np.array_equal(found[0], keypoints[some])
+    for threads in (3, None):
+        found = decode_heatmaps(maps, method=method, threads=threads)
+        assert np.array_equal(found[0], keypoints)
+        assert np.array_equal(found[1], scores)
+    assert np.array_equal(maps, before), "what is given stays as it is"
 
 
 @pytest.mark.parametrize("method", ENCODINGS)
@@ -158,6 +183,28 @@ def test_threads_do_not_change_targets(method):
         assert np.array_equal(maps, targets[0][0])
         assert np.array_equal(weights, targets[0][1])
     assert np.array_equal(keypoints, before), "what is given stays as it is"
+
+
+@pytest.mark.parametrize("method", DECODINGS)
+def test_any_layout_and_type_is_a_map(method):
+    maps = ties(3, (2, 3, 8, 9))
+    expected, scores = decode_heatmaps(maps, method=method)
+    wide = np.zeros((2, 3, 16, 27), np.float32)
+    wide[..., ::2, ::3] = maps
+    forms = {
+        "columns": np.asfortranarray(maps),
+        "strides": wide[..., ::2, ::3],
+        "other byte order": maps.astype(maps.dtype.newbyteorder()),
+        "half": maps.astype(np.float16),
+        "torch": torch.from_numpy(maps),
+        "lists": maps.tolist(),
+        "float64": maps.astype(np.float64),
+    }
+    for name, form in forms.items():
+        found = decode_heatmaps(form, method=method)
+        assert np.array_equal(found[0], expected), name
+        assert np.array_equal(found[1], scores), name
+        assert found[1].dtype == (np.float64 if name in ("lists", "float64") else np.float32)
 
 
 def test_nothing_gives_nothing():
