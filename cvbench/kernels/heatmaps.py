@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from cvbench.kernels import Bool, Float, Int, kernel
@@ -102,3 +103,87 @@ def side_signs(maps: Maps, peaks: Int, borders: Int, signs: Float) -> None:
         if low <= y < height - 1 and low_across <= x < width - margin_across:
             before, after = maps[m, y - 1, x], maps[m, y + 1, x]
             signs[m, 1] = 1.0 if after > before else -1.0 if after < before else 0.0
+
+
+@kernel
+def blur_around(maps: Maps, peaks: Int, wanted: Bool, taps: Float, rows: Float, around: Float) -> None:
+    """Values of the blurred map in a square around each peak; outside of the map all is 0.
+
+    Only these values are computed: for 5 x 5 of them and 11 taps, 1100 products and not the 67,000 of a whole map.
+    That takes 1.6 µs in place of 35.
+
+    Parameters
+    ----------
+    maps : (M, H, W)
+    peaks : (M, 2) int64
+        x and y, inside of the map where wanted.
+    wanted : (M,) bool
+        False leaves the values of a map alone.
+    taps : (2 h + 1,) float64
+        The separable filter.
+    rows : (2 (r + h) + 1, 2 r + 1) float64
+        Scratch.
+    around : (M, 2 r + 1, 2 r + 1) float64
+        Out: ``around[m, r + dy, r + dx]``; a place outside of the map has the value of the nearest inside.
+    """
+    height, width = maps.shape[1:]
+    reach, half = around.shape[1] // 2, len(taps) // 2
+    for m in range(len(maps)):
+        if not wanted[m]:
+            continue
+        x, y = peaks[m]
+        top = y - reach - half
+        first, last = max(top, 0), min(y + reach + half + 1, height)
+        for j in range(first, last):
+            for i in range(2 * reach + 1):
+                left = min(max(x + i - reach, 0), width - 1) - half
+                total = 0.0
+                for k in range(max(left, 0), min(left + len(taps), width)):
+                    total += taps[k - left] * maps[m, j, k]
+                rows[j - top, i] = total
+        for j in range(2 * reach + 1):
+            above = min(max(y + j - reach, 0), height - 1) - half
+            for i in range(2 * reach + 1):
+                total = 0.0
+                for k in range(max(above, first), min(above + len(taps), last)):
+                    total += taps[k - above] * rows[k - top, i]
+                around[m, j, i] = total
+
+
+@kernel
+def blurred_maxima(maps: Maps, wanted: Int, taps: Float, blurred: Float, maxima: Float) -> None:
+    """The highest value of a map after the blur, outside of which all is 0.
+
+    Parameters
+    ----------
+    maps : (M, H, W)
+    wanted : (K,) int64
+        Maps to look at.
+    taps : (2 h + 1,) float64
+        The separable filter.
+    blurred : (H + 1, W) float64
+        Scratch.
+    maxima : (K,) float64
+        Out.
+    """
+    height, width = maps.shape[1:]
+    half = len(taps) // 2
+    column = blurred[height]
+    for n in range(len(wanted)):
+        pixels = maps[wanted[n]]
+        for y in range(height):
+            for x in range(width):
+                total = 0.0
+                for k in range(max(x - half, 0), min(x + half + 1, width)):
+                    total += taps[k - x + half] * pixels[y, k]
+                blurred[y, x] = total
+        highest = -np.inf
+        for y in range(height):
+            column[:] = 0.0
+            for k in range(max(y - half, 0), min(y + half + 1, height)):
+                tap = taps[k - y + half]
+                for x in range(width):
+                    column[x] += tap * blurred[k, x]
+            for x in range(width):
+                highest = max(highest, column[x])
+        maxima[n] = highest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, strategies as st
 
 from cvbench.kernels import heatmaps
@@ -42,6 +43,30 @@ def test_a_gaussian_is_painted_in_its_window(seed, size, side):
         gaussian = np.exp(-((columns - centres[m, 0]) ** 2 + (rows - centres[m, 1]) ** 2) / 4.5)
         # one rounding to float32, from float64 figures that differ in their last bits
         np.testing.assert_array_max_ulp(maps[m], np.where(inside, gaussian, 0).astype(np.float32), 1)
+
+
+@given(st.integers(0, 10**6), SIDES, st.sampled_from((1, 2)), st.sampled_from((3, 5, 11)))
+def test_a_blur_around_a_peak_is_part_of_the_whole_blur(seed, size, reach, width):
+    rng = np.random.default_rng(seed)
+    maps = rng.normal(size=(4, *size)).astype(np.float32)
+    peaks = np.stack([rng.integers(0, size[1], 4), rng.integers(0, size[0], 4)], axis=1)
+    taps = rng.uniform(-0.2, 1, width)
+    around = np.full((4, 2 * reach + 1, 2 * reach + 1), 7.0)
+    wanted = np.array([True, True, False, True])
+    heatmaps.blur_around(maps, peaks, wanted, taps, np.empty((2 * reach + width, 2 * reach + 1)), around)
+    maxima = np.empty(2)
+    heatmaps.blurred_maxima(maps, np.array([3, 0]), taps, np.empty((size[0] + 1, size[1])), maxima)
+    for m in (0, 1, 3):
+        padded = np.pad(maps[m].astype(np.float64), width // 2)
+        views = np.lib.stride_tricks.sliding_window_view(padded, (width, width))
+        whole = (views * np.outer(taps, taps)).sum(axis=(2, 3))
+        x, y = peaks[m]
+        near = np.pad(whole, reach, mode="edge")[y : y + 2 * reach + 1, x : x + 2 * reach + 1]
+        # the twin adds all products of a window at once
+        np.testing.assert_allclose(around[m], near, rtol=0, atol=1e-13)
+        if m != 1:
+            assert maxima[[3, 0].index(m)] == pytest.approx(whole.max(), rel=0, abs=1e-13)
+    assert (around[2] == 7).all(), "what is not wanted stays"
 
 
 @given(st.integers(0, 10**6), SIDES, st.tuples(*[st.integers(1, 3), st.integers(1, 2), st.integers(0, 2)]))

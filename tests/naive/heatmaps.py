@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Map = NDArray[Any]
+OPENCV = {3: "1 2 1", 5: "1 4 6 4 1", 7: "2 7 14 18 14 7 2", 9: "4 13 30 51 60 51 30 13 4"}
 
 
 def encode(point: Map, size: tuple[int, int], to: tuple[int, int], sigma: float, method: str) -> tuple[Map, bool]:
@@ -40,6 +41,19 @@ def encode(point: Map, size: tuple[int, int], to: tuple[int, int], sigma: float,
         else:
             answer[y, x] = exp(-squared / (2 * sigma**2))
     return answer, True
+
+
+def blur(pixels: Map, width: int) -> Map:
+    """OpenCV's GaussianBlur without a sigma, in float64, where all is 0 outside of the map."""
+    sigma = 0.3 * ((width - 1) / 2 - 1) + 0.8
+    taps = [exp(-((k - width // 2) ** 2) / (2 * sigma**2)) for k in range(width)]
+    taps = [float(word) for word in OPENCV[width].split()] if width in OPENCV else taps
+    window = np.outer(taps, taps) / sum(taps) ** 2
+    padded = np.pad(pixels.astype(np.float64), width // 2)
+    answer = np.zeros(pixels.shape)
+    for y, x in np.ndindex(*pixels.shape):
+        answer[y, x] = (padded[y : y + width, x : x + width] * window).sum()
+    return answer
 
 
 def peak(pixels: Map) -> tuple[int, int]:
