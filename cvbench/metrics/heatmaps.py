@@ -14,7 +14,8 @@ To encode: ``msra`` (Simple Baselines, HRNet: the centre is rounded to a pixel),
 Gaussian covers the map), ``udp`` (it is not, and sizes are counted between the centres of pixels).
 
 To decode: the highest pixel (``argmax``), with a quarter of a pixel towards the higher neighbour (``quarter`` as
-mmpose has it, ``quarter-hrnet``, ``quarter-face``).
+mmpose has it, ``quarter-hrnet``, ``quarter-face``), with a step of Newton's method on the logarithm of the blurred map
+(``dark``, ``dark-udp``).
 
 Reference
 ---------
@@ -38,7 +39,7 @@ from cvbench.kernels import heatmaps as kernels, map_ranges
 from cvbench.metrics.base import to_numpy
 
 Encoding = Literal["msra", "unbiased", "udp"]
-Decoding = Literal["argmax", "quarter", "quarter-hrnet", "quarter-face"]
+Decoding = Literal["argmax", "quarter", "quarter-hrnet", "quarter-face", "dark", "dark-udp"]
 
 CHUNK = 256
 """Maps that one call of a kernel works on. With 64 of them, two threads take longer than one."""
@@ -48,6 +49,26 @@ RADIUS = 3
 
 BORDERS = {"quarter": (2, 1, 0), "quarter-hrnet": (2, 2, 1), "quarter-face": (1, 1, 1)}
 """Peaks that move by a quarter of a pixel, see `cvbench.kernels.heatmaps.side_signs`."""
+
+
+class _Newton(NamedTuple):
+    """How a method steps: how far it reads around a peak, how far that is from a border, where values are cut."""
+
+    reach: int
+    margin: int
+    lowest: float
+    highest: float
+
+
+NEWTON = {"dark": _Newton(2, 2, 1e-10, np.inf), "dark-udp": _Newton(1, 0, 1e-3, 50.0)}
+
+SMALL_BLURS = {
+    3: (1, 2, 1),
+    5: (1, 4, 6, 4, 1),
+    7: (2, 7, 14, 18, 14, 7, 2),
+    9: (4, 13, 30, 51, 60, 51, 30, 13, 4),
+}
+"""Filters, up to a factor, that OpenCV takes for a Gaussian of these sizes if no sigma is given."""
 
 
 def encode_heatmaps(
@@ -191,6 +212,7 @@ def decode_heatmaps(
     *,
     method: Decoding = "quarter",
     input_size: tuple[int, int] | None = None,
+    blur_kernel: int | None = None,
     threads: int | None = None,
 ) -> tuple[Float, NDArray[Any]]:
     """Coordinates and scores of the keypoints in heatmaps.
@@ -209,9 +231,18 @@ def decode_heatmaps(
         - ``quarter-hrnet``: along both, where 1 < x < W - 1 and 1 < y < H - 1 (HRNet).
         - ``quarter-face``: along both, where 0 < x < W - 1 and 0 < y < H - 1, and half a pixel to the right and down
           (HRNet-Facial-Landmark-Detection; it counts pixels from 1, here they start at 0).
+        - ``dark``: one step of Newton's method on the logarithm of the map, blurred and cut at 1e-10, where 1 < x < W
+          - 2 and 1 < y < H - 2, with second differences over two pixels (DARK; mmpose,
+          ``MSRAHeatmap(unbiased=True)``).
+        - ``dark-udp``: the same step with differences over one pixel, the map cut to 1e-3 ... 50 and continued beyond
+          its border by its last pixels, anywhere in it (mmpose, ``UDPHeatmap``).
     input_size
         Width and height of the network's input: coordinates are in its pixels then, and in those of the heatmap if
-        None. They are multiplied by input size / heatmap size.
+        None. They are multiplied by input size / heatmap size, and for ``dark-udp`` by input size / (heatmap size -
+        1), as mmpose does. That is not what ``encode_heatmaps(method="udp")`` undoes: input size - 1 would be.
+    blur_kernel
+        For ``dark`` and ``dark-udp``: width of the blur in pixels, odd and from 3 on; 11 if None. Its sigma is
+        0.3 ((width - 1) / 2 - 1) + 0.8; up to 9 pixels, OpenCV's own filters stand in for the Gaussian.
     threads
         None for all processors. The figures do not depend on it.
 
@@ -219,7 +250,7 @@ def decode_heatmaps(
     -------
     keypoints : (N, J, 2) float64
         x and y. Coordinates are rounded to float32 where the references do so: in the heatmap, and after the
-        multiplication.
+        multiplication by any method but ``dark-udp``.
     scores : (N, J) float32 or float64
         The highest value of each map, in its type.
 
@@ -227,14 +258,19 @@ def decode_heatmaps(
     ------
     InputError
         Not four axes, maps without pixels, a value that is not finite, an unknown method, a parameter that is not the
-        method's or not in its range, a size that is not positive.
+        method's or not in its range, a size that is not positive, a map one pixel wide or high for ``dark-udp`` with an
+        `input_size`.
 
     Notes
     -----
     Where no value of a map is positive, there is no peak: the heatmap coordinates are (-1, -1), for ``quarter-hrnet``
-    (0, 0) and for ``quarter-face`` (-0.5, -0.5), as in the references.
+    (0, 0) and for ``quarter-face`` (-0.5, -0.5), as in the references. (``dark-udp`` in mmpose then goes on from
+    values of other joints' maps; here it stays.)
 
-    ``argmax`` and the quarters are equal to the references to the last bit.
+    ``argmax`` and the quarters are equal to the references to the last bit. ``dark`` and ``dark-udp`` blur in float64,
+    mmpose in float32 by OpenCV: on maps of Gaussians they agree to 5e-6 and 2e-4 of a pixel. On a flat map the rounding
+    decides where Newton's step goes; neither bounds it. No step is taken where the Hessian is singular or the step is
+    not finite.
 
     References
     ----------
@@ -243,14 +279,14 @@ def decode_heatmaps(
     Examples
     --------
     >>> heatmaps, _ = encode_heatmaps([[[30.6, 40.0]]], input_size=(64, 96), heatmap_size=(16, 24), method="unbiased")
-    >>> for method in ("argmax", "quarter"):
+    >>> for method in ("argmax", "quarter", "dark"):
     ...     keypoints, scores = decode_heatmaps(heatmaps, method=method, input_size=(64, 96), threads=1)
     ...     print(method, keypoints.round(1).tolist())
     argmax [[[32.0, 40.0]]]
     quarter [[[31.0, 40.0]]]
+    dark [[[30.6, 40.0]]]
     """
-    if method not in get_args(Decoding):
-        raise InputError(f"unknown method {method!r}{did_you_mean(method, get_args(Decoding))}", where="method")
+    taps = _checked_options(method, blur_kernel)
     maps = _checked_maps(heatmaps)
     joints, (height, width) = maps.shape[:2], maps.shape[2:]
     maps = maps.reshape(-1, height, width)
@@ -261,7 +297,10 @@ def decode_heatmaps(
         scores[part], peaks = _peaks(maps[part])
         if not np.isfinite(scores[part]).all():
             return
-        found = _quarters(maps[part], peaks, method)
+        if method in NEWTON:
+            found = peaks + _newton_steps(maps[part], peaks, scores[part], taps, NEWTON[method])
+        else:
+            found = _quarters(maps[part], peaks, method)
         keypoints[part] = found.astype(np.float32)
 
     map_ranges(read, len(maps), threads, CHUNK)
@@ -270,7 +309,7 @@ def decode_heatmaps(
         n, j = divmod(int(wrong[0]), joints[1])
         raise InputError("holds a value that is not finite", where=f"heatmaps[{n}, {j}]")
     if input_size is not None:
-        keypoints = _to_input(keypoints, _checked_size(input_size, "input_size"), np.array([width, height]))
+        keypoints = _to_input(keypoints, _checked_size(input_size, "input_size"), np.array([width, height]), method)
     return keypoints.reshape(*joints, 2), scores.reshape(joints)
 
 
@@ -296,9 +335,66 @@ def _quarters(maps: NDArray[Any], peaks: Int, method: Decoding) -> Float:
     return found + 0.5 if method == "quarter-face" else found
 
 
-def _to_input(keypoints: Float, source: Int, size: Int) -> Float:
+def _newton_steps(maps: NDArray[Any], peaks: Int, tops: NDArray[Any], taps: Float, rule: _Newton) -> Float:
+    """Steps (M, 2) from the peaks to where the logarithm of the blurred map would be highest if it were a parabola."""
+    size, reach = np.array(maps.shape[:0:-1]), rule.reach
+    wanted = np.asarray(((peaks >= rule.margin) & (peaks < size - rule.margin)).all(axis=1))
+    around = np.ones((len(maps), 2 * reach + 1, 2 * reach + 1))
+    kernels.blur_around(maps, peaks, wanted, taps, np.empty((2 * reach + len(taps), 2 * reach + 1)), around)
+    # The references scale a blurred map so that its highest value is what it was before. A factor leaves differences of
+    # logarithms alone, and this one is at least 1; so the whole map is blurred only where it could matter to the cut.
+    cut = np.flatnonzero(wanted & ((around.min(axis=(1, 2)) < rule.lowest) | (tops > rule.highest)))
+    maxima = np.empty(len(cut))
+    kernels.blurred_maxima(maps, cut, taps, np.empty((size[1] + 1, size[0])), maxima)
+    with np.errstate(all="ignore"):  # what is not finite is no step
+        around[cut] *= (tops[cut] / maxima)[:, None, None]
+        logs = np.log(np.clip(around, rule.lowest, rule.highest))
+        dx, dy = ((logs[:, reach + y, reach + x] - logs[:, reach - y, reach - x]) / 2 for x, y in ((1, 0), (0, 1)))
+        dxx, dyy, dxy = _second_differences(logs, reach)
+        determinant = dxx * dyy - dxy**2
+        steps = np.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], axis=1) / determinant[:, None]
+    steps[~(wanted & (determinant != 0) & np.isfinite(steps).all(axis=1))] = 0
+    return steps
+
+
+def _second_differences(logs: Float, reach: int) -> tuple[Float, Float, Float]:
+    """Along x, along y and mixed, at the middle of (M, 5, 5) values over two pixels, of (M, 3, 3) over one."""
+    middle = logs[:, reach, reach]
+    far = [logs[:, reach + y * reach, reach + x * reach] for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1))]
+    dxx, dyy = far[0] - 2 * middle + far[1], far[2] - 2 * middle + far[3]
+    if reach == 2:
+        corners = logs[:, 3, 3] - logs[:, 1, 3] - logs[:, 3, 1] + logs[:, 1, 1]
+        return dxx / 4, dyy / 4, corners / 4
+    dxy = (logs[:, 2, 2] + logs[:, 0, 0] + 2 * middle - sum(far)) / 2
+    ridge = float(np.finfo(np.float32).eps)  # keeps the Hessian of a flat map from being singular
+    return dxx + ridge, dyy + ridge, dxy
+
+
+def _to_input(keypoints: Float, source: Int, size: Int, method: Decoding) -> Float:
     """Coordinates in pixels of the input, from those in a heatmap of `size` (width, height)."""
+    if method == "dark-udp":
+        return keypoints / _steps(size, "heatmaps") * source
     return (keypoints.astype(np.float32) * (source / size).astype(np.float32)).astype(np.float64)
+
+
+def _checked_options(method: str, blur_kernel: int | None) -> Float:
+    """The filter of a method; one that it does not use is refused."""
+    if method not in get_args(Decoding):
+        raise InputError(f"unknown method {method!r}{did_you_mean(method, get_args(Decoding))}", where="method")
+    if blur_kernel is not None and method not in NEWTON:
+        raise InputError(f"has no effect on {method!r}; only {' and '.join(NEWTON)} blur", where="blur_kernel")
+    width = 11 if blur_kernel is None else blur_kernel
+    if width != int(width) or width % 2 == 0 or width < 3:
+        raise InputError(f"is {width}; expected an odd number of pixels, 3 or more", where="blur_kernel")
+    return _blur_taps(int(width))
+
+
+def _blur_taps(width: int) -> Float:
+    """The filter of so many pixels, which sums to 1."""
+    spread = 2 * (0.3 * ((width - 1) * 0.5 - 1) + 0.8) ** 2
+    gaussian = np.exp(-((np.arange(width) - width // 2) ** 2) / spread)
+    taps = np.array(SMALL_BLURS.get(width, gaussian), np.float64)
+    return np.asarray(taps / taps.sum())
 
 
 def _checked_maps(heatmaps: Any) -> NDArray[Any]:

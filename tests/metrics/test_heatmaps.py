@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 
 from cvbench.errors import InputError
 from cvbench.metrics import heatmaps as module
-from cvbench.metrics.heatmaps import BORDERS, Decoding, Encoding, decode_heatmaps, encode_heatmaps
+from cvbench.metrics.heatmaps import BORDERS, NEWTON, Decoding, Encoding, decode_heatmaps, encode_heatmaps
 from naive import heatmaps as naive
 
 ENCODINGS, DECODINGS = get_args(Encoding), get_args(Decoding)
@@ -146,14 +146,68 @@ def gaussians(seed: int, size: tuple[int, int], n: int = 6):
     return ((maps + noise) * heights).astype(np.float32)
 
 
+@given(
+    st.integers(0, 10**6),
+    st.tuples(st.integers(3, 12), st.integers(3, 12)),
+    st.sampled_from(sorted(NEWTON)),
+    st.sampled_from((3, 5, 7, 9, 11)),
+)
+def test_newtons_step_is_that_of_the_whole_blurred_map(seed, size, method, width):
+    maps = gaussians(seed, size)
+    keypoints, scores = decode_heatmaps(maps, method=method, blur_kernel=width)
+    assert np.array_equal(scores, maps.max(axis=(2, 3)))
+    for found, pixels in zip(keypoints[:, 0], maps[:, 0], strict=True):
+        x, y, determinant = naive.dark(pixels, method, width)
+        if abs(determinant) > 1e-6:  # a flatter map turns the last bits of the blur into pixels
+            # rounded to float32 both; logarithms differ by 1e-14, and the Hessian enlarges that
+            assert found.tolist() == pytest.approx([x, y], rel=2**-23, abs=1e-7)
+
+
+def test_newtons_step_finds_the_centre_of_a_gaussian():
+    keypoints = np.random.default_rng(4).uniform(40, 150, (2, 9, 2))
+    sizes = {"input_size": (192, 192), "heatmap_size": (48, 48)}
+    maps, _ = encode_heatmaps(keypoints, method="unbiased", **sizes)
+    # a Gaussian blurred by a Gaussian has a parabola for a logarithm; this blur ends at 2.5 sigma, so a little is left
+    assert np.abs(decode_heatmaps(maps, method="dark", input_size=(192, 192))[0] - keypoints).max() < 0.01
+    assert np.abs(decode_heatmaps(maps, method="quarter", input_size=(192, 192))[0] - keypoints).max() <= 1
+    assert 1 < np.abs(decode_heatmaps(maps, method="argmax", input_size=(192, 192))[0] - keypoints).max() <= 2
+
+
+def test_udp_comes_back_by_another_factor_than_it_goes():
+    keypoints = np.random.default_rng(5).uniform(60, 120, (1, 9, 2))
+    maps, _ = encode_heatmaps(keypoints, input_size=(193, 257), heatmap_size=(49, 65), method="udp")
+    found, _ = decode_heatmaps(maps, input_size=(193, 257), method="dark-udp")
+    # the window cuts the Gaussian off at 3 sigma, and the blur sees that
+    assert np.abs(found - keypoints * [193 / 192, 257 / 256]).max() < 0.02
+
+
+@pytest.mark.parametrize("method", sorted(NEWTON))
+def test_no_step_without_a_slope(method):
+    def decoded(pixels):
+        return decode_heatmaps(np.array([[pixels]], np.float32), method=method)[0][0, 0].tolist()
+
+    assert decoded(np.zeros((9, 9))) == [-1, -1]
+    assert decoded(np.full((9, 9), -2.0)) == [-1, -1]
+    spike = np.zeros((40, 40))
+    spike[20, 20] = 1e-30
+    assert decoded(spike) == [20, 20], "the blurred spike is symmetrical"
+    if method == "dark-udp":
+        assert decoded(np.full((9, 9), 1e9))[0] == 0, "all is cut to 50"
+    outweighed = np.full((9, 9), -1.0)
+    outweighed[4, 4] = 1e-3
+    assert np.isfinite(decoded(outweighed)).all(), "no value is positive after the blur"
+
+
 def test_scales_of_the_input():
     maps = np.zeros((1, 1, 5, 7), np.float32)
     maps[0, 0, 3, 4] = 1
     factors = np.array([30, 33]) / [7, 5]
-    for method in ("argmax", "quarter", "quarter-hrnet", "quarter-face"):
+    for method in ("argmax", "quarter", "quarter-hrnet", "quarter-face", "dark"):
         heatmap, _ = decode_heatmaps(maps, method=method)
         found, _ = decode_heatmaps(maps, method=method, input_size=(30, 33))
         assert np.array_equal(found, heatmap.astype(np.float32) * factors.astype(np.float32))
+    udp = [decode_heatmaps(maps, method="dark-udp", input_size=size)[0] for size in (None, (30, 33))]
+    assert np.array_equal(udp[0] / [6, 4] * [30, 33], udp[1])
 
 
 @pytest.mark.parametrize("method", DECODINGS)
@@ -259,8 +313,18 @@ def spoilt(value):
             for method in DECODINGS
             for value in (np.nan, np.inf, -np.inf)
         ),
-        (lambda: decode_heatmaps(MAPS, method="quater"), "method: unknown method 'quater'; did you mean 'quarter'?"),
+        (lambda: decode_heatmaps(MAPS, method="drak"), "method: unknown method 'drak'; did you mean 'dark'?"),
         (lambda: decode_heatmaps(MAPS, input_size=(8, -1)), r"input_size: is \(8, -1\)"),
+        (
+            lambda: decode_heatmaps(MAPS[:, :, :1], method="dark-udp", input_size=(8, 8)),
+            "heatmaps: is 4 x 1; udp counts",
+        ),
+        (lambda: decode_heatmaps(MAPS, method="dark", blur_kernel=4), "blur_kernel: is 4; expected an odd number"),
+        (lambda: decode_heatmaps(MAPS, method="dark", blur_kernel=1), "blur_kernel: is 1; expected"),
+        (
+            lambda: decode_heatmaps(MAPS, blur_kernel=11),
+            "blur_kernel: has no effect on 'quarter'; only dark and dark-udp",
+        ),
     ],
 )
 def test_what_is_refused(call, message):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, log
 from typing import Any
 
 import numpy as np
@@ -77,3 +77,30 @@ def quarter(pixels: Map, method: str) -> tuple[float, float]:
         return 0.0, 0.0
     more = 0.5 if method == "quarter-face" else 0.0
     return x + dx + more, y + dy + more
+
+
+def dark(pixels: Map, method: str, width: int) -> tuple[float, float, float]:
+    """The peak after Newton's step, and the determinant of the Hessian: mmpose's refine_keypoints_dark and .._udp."""
+    (x, y), (height, columns) = peak(pixels), pixels.shape
+    udp = method == "dark-udp"
+    if (x, y) == (-1, -1) or not (udp or (1 < x < columns - 2 and 1 < y < height - 2)):
+        return x, y, 1.0
+    smooth = blur(pixels, width)
+    smooth *= pixels.max() / smooth.max()
+
+    def f(dx: int, dy: int) -> float:
+        value = smooth[min(max(y + dy, 0), height - 1), min(max(x + dx, 0), columns - 1)]
+        return log(min(max(value, 1e-3), 50.0) if udp else max(value, 1e-10))
+
+    dx, dy = (f(1, 0) - f(-1, 0)) / 2, (f(0, 1) - f(0, -1)) / 2
+    if udp:
+        eps = float(np.finfo(np.float32).eps)
+        dxx, dyy = f(1, 0) - 2 * f(0, 0) + f(-1, 0) + eps, f(0, 1) - 2 * f(0, 0) + f(0, -1) + eps
+        dxy = (f(1, 1) - f(1, 0) - f(0, 1) + 2 * f(0, 0) - f(-1, 0) - f(0, -1) + f(-1, -1)) / 2
+    else:
+        dxx, dyy = (f(2, 0) - 2 * f(0, 0) + f(-2, 0)) / 4, (f(0, 2) - 2 * f(0, 0) + f(0, -2)) / 4
+        dxy = (f(1, 1) - f(1, -1) - f(-1, 1) + f(-1, -1)) / 4
+    determinant = dxx * dyy - dxy**2
+    if determinant == 0:
+        return x, y, 0.0
+    return x - (dyy * dx - dxy * dy) / determinant, y - (dxx * dy - dxy * dx) / determinant, determinant
