@@ -187,3 +187,33 @@ def blurred_maxima(maps: Maps, wanted: Int, taps: Float, blurred: Float, maxima:
             for x in range(width):
                 highest = max(highest, column[x])
         maxima[n] = highest
+
+
+@kernel
+def soft_centres(maps: Maps, maxima: Float, beta: float, centres: Float) -> None:
+    """The mean position under the softmax of each map.
+
+    Parameters
+    ----------
+    maps : (M, H, W)
+    maxima : (M,) float64
+        Their highest values.
+    beta
+        Factor of the values before the softmax.
+    centres : (M, 2) float64
+        Out: x and y in pixels.
+    """
+    height, width = maps.shape[1:]
+    for m in range(len(maps)):
+        highest = maxima[m]
+        total = total_x = total_y = 0.0
+        for y in range(height):
+            row = row_x = 0.0
+            for x in range(width):
+                weight = math.exp(beta * (np.float64(maps[m, y, x]) - highest))
+                row += weight
+                row_x += weight * x
+            total += row
+            total_x += row_x
+            total_y += row * y
+        centres[m, 0], centres[m, 1] = total_x / total, total_y / total

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cvbench.kernels import heatmaps
+from naive import heatmaps as naive
 
 SIDES = st.tuples(st.integers(1, 7), st.integers(1, 7))
 
@@ -81,3 +82,13 @@ def test_signs_point_to_the_higher_neighbour(seed, size, borders):
         for axis, row, k, other in ((0, pixels[y], x, y), (1, pixels[:, x], y, x)):
             inside = borders[0] <= k < size[1 - axis] - 1 and borders[1] <= other < size[axis] - borders[2]
             assert found[axis] == (np.sign(row[k + 1] - row[k - 1]) if inside else 0)
+
+
+@given(st.integers(0, 10**6), SIDES)
+def test_centres_under_the_softmax(seed, size):
+    maps = np.random.default_rng(seed).normal(size=(3, *size)).astype(np.float32)
+    centres = np.empty((3, 2))
+    heatmaps.soft_centres(maps, maps.max(axis=(1, 2)).astype(np.float64), 2.5, centres)
+    for found, pixels in zip(centres, maps, strict=True):
+        # the twin adds in another order
+        assert tuple(found) == pytest.approx(naive.soft_argmax(pixels, 2.5), rel=1e-12)

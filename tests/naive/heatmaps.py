@@ -104,3 +104,10 @@ def dark(pixels: Map, method: str, width: int) -> tuple[float, float, float]:
     if determinant == 0:
         return x, y, 0.0
     return x - (dyy * dx - dxy * dy) / determinant, y - (dxx * dy - dxy * dx) / determinant, determinant
+
+
+def soft_argmax(pixels: Map, beta: float) -> tuple[float, float]:
+    """The mean position under the softmax."""
+    weights = {place: exp(beta * (float(pixels[place]) - float(pixels.max()))) for place in np.ndindex(*pixels.shape)}
+    total = sum(weights.values())
+    return sum(x * w for (_, x), w in weights.items()) / total, sum(y * w for (y, _), w in weights.items()) / total
