@@ -58,7 +58,7 @@ def figures(data: Data, kind: str, sigmas: tuple[float, ...], use_area: bool) ->
 
 def main() -> None:
     crowds: Data = rounded(crowdpose(Knobs(0, 6, 1, 4, 7, 5, False, True, 0, True)))
-    people: Data = rounded(wholebody(Knobs(79, 3, 1, 3, 5, 5, False, True, 0, True)))
+    people: Data = rounded(wholebody(Knobs(1, 3, 1, 3, 5, 5, False, True, 0, True)))
     recorded = {
         "crowdpose": {
             "data": crowds,
