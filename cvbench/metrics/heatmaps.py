@@ -15,7 +15,7 @@ Gaussian covers the map), ``udp`` (it is not, and sizes are counted between the 
 
 To decode: the highest pixel (``argmax``), with a quarter of a pixel towards the higher neighbour (``quarter`` as
 mmpose has it, ``quarter-hrnet``, ``quarter-face``), with a step of Newton's method on the logarithm of the blurred map
-(``dark``, ``dark-udp``).
+(``dark``, ``dark-udp``); or the mean under the softmax of the map (``soft-argmax``).
 
 Reference
 ---------
@@ -23,7 +23,7 @@ mmpose 1.3 (``mmpose/codecs``: ``msra_heatmap.py``, ``udp_heatmap.py`` and what 
 (``lib/core/inference.py``, ``lib/dataset/JointsDataset.py``), HRNet-Facial-Landmark-Detection
 (``lib/core/evaluation.py``). Papers: Xiao et al., *Simple Baselines for Human Pose Estimation and Tracking*, ECCV
 2018; Zhang et al., *Distribution-Aware Coordinate Representation for Human Pose Estimation* (DARK), CVPR 2020; Huang
-et al., *The Devil is in the Details* (UDP), CVPR 2020.
+et al., *The Devil is in the Details* (UDP), CVPR 2020; Sun et al., *Integral Human Pose Regression*, ECCV 2018.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from cvbench.kernels import heatmaps as kernels, map_ranges
 from cvbench.metrics.base import to_numpy
 
 Encoding = Literal["msra", "unbiased", "udp"]
-Decoding = Literal["argmax", "quarter", "quarter-hrnet", "quarter-face", "dark", "dark-udp"]
+Decoding = Literal["argmax", "quarter", "quarter-hrnet", "quarter-face", "dark", "dark-udp", "soft-argmax"]
 
 CHUNK = 256
 """Maps that one call of a kernel works on. With 64 of them, two threads take longer than one."""
@@ -213,6 +213,7 @@ def decode_heatmaps(
     method: Decoding = "quarter",
     input_size: tuple[int, int] | None = None,
     blur_kernel: int | None = None,
+    beta: float | None = None,
     threads: int | None = None,
 ) -> tuple[Float, NDArray[Any]]:
     """Coordinates and scores of the keypoints in heatmaps.
@@ -222,7 +223,7 @@ def decode_heatmaps(
     heatmaps : (N, J, H, W) numbers
         For each instance and joint, the higher the likelier. float64 stays, all else is read as float32.
     method
-        How coordinates come from the highest pixel of a map, the first one of several.
+        How coordinates come from a map. All but ``soft-argmax`` start from its highest pixel, the first one of several.
 
         - ``argmax``: that pixel.
         - ``quarter``: a quarter of a pixel towards the higher neighbour, by itself along x where 1 < x < W - 1 and 0 <
@@ -236,6 +237,7 @@ def decode_heatmaps(
           ``MSRAHeatmap(unbiased=True)``).
         - ``dark-udp``: the same step with differences over one pixel, the map cut to 1e-3 ... 50 and continued beyond
           its border by its last pixels, anywhere in it (mmpose, ``UDPHeatmap``).
+        - ``soft-argmax``: the mean position under the softmax of `beta` times the map.
     input_size
         Width and height of the network's input: coordinates are in its pixels then, and in those of the heatmap if
         None. They are multiplied by input size / heatmap size, and for ``dark-udp`` by input size / (heatmap size -
@@ -243,6 +245,8 @@ def decode_heatmaps(
     blur_kernel
         For ``dark`` and ``dark-udp``: width of the blur in pixels, odd and from 3 on; 11 if None. Its sigma is
         0.3 ((width - 1) / 2 - 1) + 0.8; up to 9 pixels, OpenCV's own filters stand in for the Gaussian.
+    beta
+        For ``soft-argmax``: positive, 1 if None.
     threads
         None for all processors. The figures do not depend on it.
 
@@ -250,7 +254,7 @@ def decode_heatmaps(
     -------
     keypoints : (N, J, 2) float64
         x and y. Coordinates are rounded to float32 where the references do so: in the heatmap, and after the
-        multiplication by any method but ``dark-udp``.
+        multiplication by any method but ``dark-udp`` and ``soft-argmax``.
     scores : (N, J) float32 or float64
         The highest value of each map, in its type.
 
@@ -265,7 +269,7 @@ def decode_heatmaps(
     -----
     Where no value of a map is positive, there is no peak: the heatmap coordinates are (-1, -1), for ``quarter-hrnet``
     (0, 0) and for ``quarter-face`` (-0.5, -0.5), as in the references. (``dark-udp`` in mmpose then goes on from
-    values of other joints' maps; here it stays.)
+    values of other joints' maps; here it stays.) ``soft-argmax`` is always defined.
 
     ``argmax`` and the quarters are equal to the references to the last bit. ``dark`` and ``dark-udp`` blur in float64,
     mmpose in float32 by OpenCV: on maps of Gaussians they agree to 5e-6 and 2e-4 of a pixel. On a flat map the rounding
@@ -286,7 +290,7 @@ def decode_heatmaps(
     quarter [[[31.0, 40.0]]]
     dark [[[30.6, 40.0]]]
     """
-    taps = _checked_options(method, blur_kernel)
+    taps, factor = _checked_options(method, blur_kernel, beta)
     maps = _checked_maps(heatmaps)
     joints, (height, width) = maps.shape[:2], maps.shape[2:]
     maps = maps.reshape(-1, height, width)
@@ -299,9 +303,12 @@ def decode_heatmaps(
             return
         if method in NEWTON:
             found = peaks + _newton_steps(maps[part], peaks, scores[part], taps, NEWTON[method])
+        elif method == "soft-argmax":
+            found = np.empty((stop - start, 2))
+            kernels.soft_centres(maps[part], scores[part].astype(np.float64), factor, found)
         else:
             found = _quarters(maps[part], peaks, method)
-        keypoints[part] = found.astype(np.float32)
+        keypoints[part] = found if method == "soft-argmax" else found.astype(np.float32)
 
     map_ranges(read, len(maps), threads, CHUNK)
     wrong = np.flatnonzero(~np.isfinite(scores))
@@ -374,19 +381,25 @@ def _to_input(keypoints: Float, source: Int, size: Int, method: Decoding) -> Flo
     """Coordinates in pixels of the input, from those in a heatmap of `size` (width, height)."""
     if method == "dark-udp":
         return keypoints / _steps(size, "heatmaps") * source
+    if method == "soft-argmax":
+        return keypoints * (source / size)
     return (keypoints.astype(np.float32) * (source / size).astype(np.float32)).astype(np.float64)
 
 
-def _checked_options(method: str, blur_kernel: int | None) -> Float:
-    """The filter of a method; one that it does not use is refused."""
+def _checked_options(method: str, blur_kernel: int | None, beta: float | None) -> tuple[Float, float]:
+    """The filter and the factor of a method; those that it does not use are refused."""
     if method not in get_args(Decoding):
         raise InputError(f"unknown method {method!r}{did_you_mean(method, get_args(Decoding))}", where="method")
     if blur_kernel is not None and method not in NEWTON:
         raise InputError(f"has no effect on {method!r}; only {' and '.join(NEWTON)} blur", where="blur_kernel")
-    width = 11 if blur_kernel is None else blur_kernel
+    if beta is not None and method != "soft-argmax":
+        raise InputError(f"has no effect on {method!r}; only soft-argmax has a softmax", where="beta")
+    width, factor = 11 if blur_kernel is None else blur_kernel, 1.0 if beta is None else float(beta)
     if width != int(width) or width % 2 == 0 or width < 3:
         raise InputError(f"is {width}; expected an odd number of pixels, 3 or more", where="blur_kernel")
-    return _blur_taps(int(width))
+    if not 0 < factor < np.inf:
+        raise InputError(f"is {factor}; expected a positive number", where="beta")
+    return _blur_taps(int(width)), factor
 
 
 def _blur_taps(width: int) -> Float:

@@ -198,6 +198,16 @@ def test_no_step_without_a_slope(method):
     assert np.isfinite(decoded(outweighed)).all(), "no value is positive after the blur"
 
 
+@given(st.integers(0, 10**6), st.tuples(st.integers(1, 8), st.integers(1, 8)), st.sampled_from((0.01, 1.0, 30.0, 1e6)))
+def test_soft_argmax_is_a_mean_of_all_pixels(seed, size, beta):
+    maps = ties(seed, (2, 2, *size))
+    keypoints, scores = decode_heatmaps(maps, method="soft-argmax", beta=beta)
+    for n, j in np.ndindex(2, 2):
+        # the twin adds in another order
+        assert tuple(keypoints[n, j]) == pytest.approx(naive.soft_argmax(maps[n, j], beta), rel=1e-12)
+    assert np.array_equal(scores, maps.max(axis=(2, 3)))
+
+
 def test_scales_of_the_input():
     maps = np.zeros((1, 1, 5, 7), np.float32)
     maps[0, 0, 3, 4] = 1
@@ -206,6 +216,8 @@ def test_scales_of_the_input():
         heatmap, _ = decode_heatmaps(maps, method=method)
         found, _ = decode_heatmaps(maps, method=method, input_size=(30, 33))
         assert np.array_equal(found, heatmap.astype(np.float32) * factors.astype(np.float32))
+    soft = [decode_heatmaps(maps, method="soft-argmax", input_size=size)[0] for size in (None, (30, 33))]
+    assert np.array_equal(soft[0] * factors, soft[1])
     udp = [decode_heatmaps(maps, method="dark-udp", input_size=size)[0] for size in (None, (30, 33))]
     assert np.array_equal(udp[0] / [6, 4] * [30, 33], udp[1])
 
@@ -325,6 +337,8 @@ def spoilt(value):
             lambda: decode_heatmaps(MAPS, blur_kernel=11),
             "blur_kernel: has no effect on 'quarter'; only dark and dark-udp",
         ),
+        (lambda: decode_heatmaps(MAPS, method="dark", beta=2.0), "beta: has no effect on 'dark'; only soft-argmax"),
+        (lambda: decode_heatmaps(MAPS, method="soft-argmax", beta=-1.0), "beta: is -1.0; expected a positive number"),
     ],
 )
 def test_what_is_refused(call, message):
