@@ -1,0 +1,24 @@
+"""Rates of the machine on a fake clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from cost.fake_clock import FakeClock, Takes
+from cvbench.cost.machine import Probe
+from cvbench.errors import InputError
+
+
+def test_a_rate_is_that_of_the_fastest_call_once_warm() -> None:
+    clock = FakeClock()
+    call = Takes(clock, 1, 1, 1, 400, 200, 500, 400, 400, 400, 400)  # the first three are warm-up
+    assert Probe(call, 1000).rate(clock, seconds=0) == pytest.approx(1000 / 200e-9)
+    assert call.calls == 10
+    call = Takes(clock, 200_000_000)
+    assert Probe(call, 1000).rate(clock, seconds=2) == pytest.approx(1000 / 0.2)
+    assert call.calls == 3 + 10
+
+
+def test_a_clock_that_stands_still_measures_nothing() -> None:
+    with pytest.raises(InputError, match="the clock went from 0 to 0 ns"):
+        Probe(lambda: None, 1).rate(FakeClock())
