@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cost.fake_clock import FakeClock, Takes
-from cvbench.cost.machine import Probe
+from cvbench.cost.machine import Probe, calibrate
 from cvbench.errors import InputError
 
 
@@ -22,3 +22,8 @@ def test_a_rate_is_that_of_the_fastest_call_once_warm() -> None:
 def test_a_clock_that_stands_still_measures_nothing() -> None:
     with pytest.raises(InputError, match="the clock went from 0 to 0 ns"):
         Probe(lambda: None, 1).rate(FakeClock())
+
+
+def test_calibration_is_a_median_of_warm_runs() -> None:
+    readings = iter([t for i in range(18) for t in (0, 9000 if i < 3 else 1000 + i)])
+    assert calibrate(lambda: next(readings)) == 1000 + 10  # the middle of 3..17
