@@ -1,4 +1,7 @@
-"""What a machine can do at best."""
+"""What a machine can do at best: rates of matrix products and convolutions, bandwidth, the price of one operator.
+
+A roofline divides what a model needs by these.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
@@ -14,9 +18,105 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbench.errors import InputError, MissingDependency
+from cvbench.result import Provenance
 
 Clock = Callable[[], int]
 """Says the time in nanoseconds, from any beginning."""
+
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+"""Element types by torch's names."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Rates of this machine, each the best of several runs, so that a measured time is seldom below the predicted one.
+
+    Attributes
+    ----------
+    cpu
+        Name of the processor.
+    threads
+        Threads of torch within an operator.
+    dtype
+        Element type, one of `DTYPES`.
+    torch
+        Its version.
+    date
+        UTC, ISO 8601.
+    matmul_rate
+        FLOP/s of a product of two 1024 × 1024 matrices. A multiply-accumulate is 2 FLOPs.
+    convolution_rate
+        FLOP/s of a 3 × 3 convolution of 64 to 64 channels on 56 × 56 pixels.
+    bandwidths
+        Pairs of bytes and bytes per second, rising in bytes: the rate of the triad ``a = b + s * c`` whose three arrays
+        have so many bytes together. What a cache reads on its own account before it writes is not counted.
+    dispatch_seconds
+        Time from one operator on a single element to the next, called from Python.
+    """
+
+    cpu: str
+    threads: int
+    dtype: str
+    torch: str
+    date: str
+    matmul_rate: float
+    convolution_rate: float
+    bandwidths: tuple[tuple[int, float], ...]
+    dispatch_seconds: float
+
+    @property
+    def bandwidth(self) -> float:
+        """Bytes per second from and to memory, past all caches."""
+        return self.bandwidths[-1][1]
+
+    def bandwidth_at(self, working_set: float) -> float:
+        """Bytes per second where an operator touches `working_set` bytes: the rate of the next larger triad."""
+        return next((rate for size, rate in self.bandwidths if size >= working_set), self.bandwidth)
+
+    @classmethod
+    def measure(cls, threads: int = 1, dtype: str = "float32", *, clock: Clock = perf_counter_ns) -> Machine:
+        """Measure this machine, in about two seconds.
+
+        Parameters
+        ----------
+        threads
+            Threads of torch within an operator; the number it had is restored.
+        dtype
+            One of `DTYPES`.
+        clock
+            Says the time in nanoseconds.
+
+        Raises
+        ------
+        InputError
+            The number of threads is below 1 or the type unknown.
+        MissingDependency
+            Torch is not installed.
+        """
+        cpu, version = _identity(threads, dtype)
+        with torch_threads(threads), import_torch().inference_mode():
+            rates = {name: probe.rate(clock) for name, probe in probes(dtype)}
+        return cls(
+            cpu=cpu,
+            threads=threads,
+            dtype=dtype,
+            torch=version,
+            date=Provenance.collect().time,
+            matmul_rate=rates["matmul"],
+            convolution_rate=rates["convolution"],
+            bandwidths=tuple((size, rates[f"triad {size}"]) for size in TRIADS),
+            dispatch_seconds=1 / rates["dispatch"],
+        )
+
+
+def _identity(threads: int, dtype: str) -> tuple[str, str]:
+    """Processor and version of torch, for arguments that are possible."""
+    if threads < 1:
+        raise InputError(f"threads {threads}: expected at least 1")
+    if dtype not in DTYPES:
+        raise InputError(f"dtype {dtype!r} is unknown; expected one of {', '.join(DTYPES)}")
+    import_torch()
+    return Provenance.collect().cpu, metadata.version("torch")
 
 
 def import_torch() -> Any:
