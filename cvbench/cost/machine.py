@@ -1,30 +1,39 @@
 """What a machine can do at best: rates of matrix products and convolutions, bandwidth, the price of one operator.
 
-A roofline divides what a model needs by these.
+A roofline divides what a model needs by these. They are measured once for each processor, number of threads, element
+type and version of torch, and kept in the user's cache folder with their date.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.errors import InputError, MissingDependency
-from cvbench.result import Provenance
+from cvbench.errors import FormatError, InputError, MissingDependency
+from cvbench.result import Provenance, replace_file
 
 Clock = Callable[[], int]
 """Says the time in nanoseconds, from any beginning."""
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 """Element types by torch's names."""
+
+VERSION = 1
+"""Rises with every change of what is measured; older files are then not looked at."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,66 @@ class Machine:
             dispatch_seconds=1 / rates["dispatch"],
         )
 
+    @classmethod
+    def load(
+        cls,
+        threads: int = 1,
+        dtype: str = "float32",
+        *,
+        refresh: bool = False,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> Machine:
+        """The rates of this machine from the cache; measured, and cached, where they are not there.
+
+        Parameters
+        ----------
+        threads, dtype
+            See `measure`.
+        refresh
+            Measure again and replace what is cached.
+        folder
+            Where rates are cached; None for `cache_folder`. Where nothing can be written, rates are not cached.
+
+        Raises
+        ------
+        FormatError
+            The cached file is damaged; ``refresh=True`` replaces it.
+        InputError, MissingDependency
+            See `measure`.
+        """
+        cpu, version = _identity(threads, dtype)
+        digest = hashlib.sha256(msgspec.json.encode([VERSION, cpu, threads, dtype, version])).hexdigest()
+        path = Path(cache_folder() if folder is None else folder) / f"machine-{digest[:16]}.json"
+        if path.exists() and not refresh:
+            return cls.read(path)
+        machine = cls.measure(threads, dtype)
+        with suppress(OSError):  # no place to write costs the next caller two seconds, not this one the figures
+            path.parent.mkdir(parents=True, exist_ok=True)
+            machine.save(path)
+        return machine
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the rates to `path` as JSON, all or nothing."""
+        replace_file(path, msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Machine:
+        """The rates in the file at `path`.
+
+        Raises
+        ------
+        FormatError
+            The file is not what `save` writes.
+        """
+        try:
+            machine = msgspec.json.decode(Path(path).read_bytes(), type=cls)
+        except msgspec.MsgspecError as error:
+            raise FormatError(f"{error}; measure the machine again with refresh=True", where=str(path)) from error
+        rates = [machine.matmul_rate, machine.convolution_rate, machine.dispatch_seconds]
+        if not machine.bandwidths or min(*rates, *(rate for _, rate in machine.bandwidths)) <= 0:
+            raise FormatError("a rate is missing or not above 0; measure again with refresh=True", where=str(path))
+        return machine
+
 
 def _identity(threads: int, dtype: str) -> tuple[str, str]:
     """Processor and version of torch, for arguments that are possible."""
@@ -117,6 +186,17 @@ def _identity(threads: int, dtype: str) -> tuple[str, str]:
         raise InputError(f"dtype {dtype!r} is unknown; expected one of {', '.join(DTYPES)}")
     import_torch()
     return Provenance.collect().cpu, metadata.version("torch")
+
+
+def cache_folder() -> Path:
+    """Where this user's machine lets programs keep what they can make again."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "cvbench"
 
 
 def import_torch() -> Any:

@@ -1,9 +1,11 @@
-"""Rates of the machine on a fake clock."""
+"""Rates of the machine on a fake clock, and how they are cached."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cost.fake_clock import FakeClock, Takes
 from cvbench.cost import machine as module
-from cvbench.cost.machine import TRIADS, Machine, Probe, calibrate, probes, torch_threads
-from cvbench.errors import InputError, MissingDependency
+from cvbench.cost.machine import TRIADS, Machine, Probe, cache_folder, calibrate, probes, torch_threads
+from cvbench.errors import FormatError, InputError, MissingDependency
 
 RATES = Machine("a processor", 2, "float32", "2", "2026-01-01", 1e11, 2e11, ((100, 9e10), (1000, 3e10)), 1e-6)
 
@@ -79,18 +81,74 @@ def test_bandwidth_is_that_of_the_next_larger_triad(size: int, rate: float) -> N
     assert RATES.bandwidth == 3e10
 
 
+def test_rates_are_measured_once_and_again_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[Machine] = []
+
+    def measure(threads: int, dtype: str) -> Machine:
+        measured.append(replace(RATES, threads=threads, dtype=dtype, matmul_rate=float(len(measured) + 1)))
+        return measured[-1]
+
+    monkeypatch.setattr(Machine, "measure", measure)
+    folder = tmp_path / "new"
+    assert [Machine.load(folder=folder).matmul_rate for _ in range(2)] == [1, 1]
+    assert Machine.load(2, folder=folder).matmul_rate == 2
+    assert Machine.load(dtype="bfloat16", folder=folder).matmul_rate == 3
+    assert [Machine.load(folder=folder, refresh=refresh).matmul_rate for refresh in (True, False)] == [4, 4]
+    assert Machine.load(folder=folder) == measured[-1]
+    (tmp_path / "file").touch()
+    assert Machine.load(folder=tmp_path / "file").matmul_rate == 5  # a file is no folder: measured, not cached
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (r"\A", "[", "machine.json: Expected `object`, got `array`; measure the machine again with refresh=True"),
+        (r'"matmul_rate": [^,]*,', "", "missing required field `matmul_rate`"),
+        ("100000000000.0", "0", "a rate is missing or not above 0"),
+        (r"(?s)\[\s*\[.*\]", "[]", "a rate is missing or not above 0"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "machine.json"
+    RATES.save(path)
+    assert Machine.read(path) == RATES
+    path.write_text(re.sub(old, new, path.read_text(), count=1))
+    with pytest.raises(FormatError, match=re.escape(message)):
+        Machine.read(path)
+
+
 @pytest.mark.parametrize(
     ("threads", "dtype", "message"), [(0, "float32", "threads 0: expected"), (1, "int8", "dtype 'int8' is unknown")]
 )
-def test_impossible_machines_are_refused(threads: int, dtype: str, message: str) -> None:
+def test_impossible_machines_are_refused(threads: int, dtype: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
-        Machine.measure(threads, dtype)
+        Machine.load(threads, dtype, folder=tmp_path)
 
 
 def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(module.sys.modules, "torch", None)
     with pytest.raises(MissingDependency, match=re.escape("pip install 'cvbench[models]'")):
         Machine.measure()
+
+
+@pytest.mark.parametrize(
+    ("platform", "variables", "folder"),
+    [
+        ("linux", {"XDG_CACHE_HOME": "/caches"}, Path("/caches/cvbench")),
+        ("linux", {}, Path("/home/someone/.cache/cvbench")),
+        ("darwin", {}, Path("/home/someone/Library/Caches/cvbench")),
+        ("win32", {"LOCALAPPDATA": "/local"}, Path("/local/cvbench")),
+    ],
+)
+def test_the_cache_lies_where_the_system_keeps_caches(
+    platform: str, variables: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.sys, "platform", platform)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/home/someone")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert cache_folder() == folder
 
 
 def test_calibration_is_a_median_of_warm_runs() -> None:
