@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 from itertools import product
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -344,3 +345,39 @@ def spoilt(value):
 def test_what_is_refused(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "heatmaps.npz"
+"""What mmpose and HRNet compute; `tests/golden/record_heatmaps.py` records it."""
+
+
+@pytest.mark.parametrize(
+    ("method", "ulps"),
+    [
+        ("msra", 4),  # NumPy's float32 exponential is right to 2 units, by other instructions on other machines
+        ("unbiased", 1),
+        ("udp", 1),
+    ],
+)
+def test_recorded_targets(method, ulps):
+    known = np.load(GOLDEN)
+    sizes = {name: tuple(known[name].tolist()) for name in ("input_size", "heatmap_size")}
+    maps, weights = encode_heatmaps(known["keypoints"], known["visible"], method=method, **sizes)
+    assert np.array_equal(weights, known[f"{method}_weights"])
+    np.testing.assert_array_max_ulp(maps, known[f"{method}_maps"], ulps)
+
+
+@pytest.mark.parametrize(
+    ("maps", "method", "tolerance"),
+    [
+        *((maps, method, 0) for maps in ("clear", "level") for method in ("argmax", "quarter", "quarter-hrnet")),
+        # OpenCV blurs in float32: 5e-6 of a heatmap's pixel, of which the input has 4
+        *(("clear", method, 2e-5) for method in NEWTON),
+    ],
+)
+def test_recorded_coordinates(maps, method, tolerance):
+    known = np.load(GOLDEN)
+    size = None if method == "quarter-hrnet" else tuple(known["input_size"].tolist())
+    keypoints, scores = decode_heatmaps(known[maps], method=method, input_size=size)
+    assert np.array_equal(scores, known[f"{maps}_scores"])
+    np.testing.assert_allclose(keypoints, known[f"{maps}_{method}"], rtol=0, atol=tolerance)
