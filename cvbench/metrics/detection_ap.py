@@ -155,7 +155,10 @@ class DetectionAP(Metric[DetectionState]):
         elif "area" in image:
             objects["area"] = checked_array(image, "area", where, np.float64, (n,))
         elif self.params.iou_type == "keypoints":
-            raise InputError("has no area, by which OKS scales distances; expected areas in square pixels", where=where)
+            raise InputError(
+                'has no area, by which OKS scales distances; give areas in square pixels, or scale_area="box053"',
+                where=where,
+            )
         else:
             objects["area"] = own_area(objects)
         for name in ("iscrowd", "ignore"):
