@@ -53,21 +53,22 @@ def rotate_planes(a: Float, v: Float) -> None:
                 if abs(a[p, q]) <= NEGLIGIBLE * size:
                     continue
                 turned = True
+                # of the smaller of the two angles that bring the pair to 0
                 theta = (a[q, q] - a[p, p]) / (2.0 * a[p, q])
-                tangent = 1.0 / (abs(theta) + sqrt(theta * theta + 1.0))
-                if theta < 0.0:
-                    tangent = -tangent
+                length = sqrt(theta * theta + 1.0)
+                tangent = 1.0 / (theta + length if theta >= 0.0 else theta - length)
                 cosine = 1.0 / sqrt(tangent * tangent + 1.0)
                 sine = tangent * cosine
+                a[p, p] -= tangent * a[p, q]
+                a[q, q] += tangent * a[p, q]
+                a[p, q] = a[q, p] = 0.0
                 for k in range(4):
-                    x, y = a[k, p], a[k, q]
-                    a[k, p], a[k, q] = cosine * x - sine * y, sine * x + cosine * y
-                for k in range(4):
-                    x, y = a[p, k], a[q, k]
-                    a[p, k], a[q, k] = cosine * x - sine * y, sine * x + cosine * y
+                    if k not in (p, q):
+                        x, y = a[k, p], a[k, q]
+                        a[k, p] = a[p, k] = cosine * x - sine * y
+                        a[k, q] = a[q, k] = sine * x + cosine * y
                     x, y = v[k, p], v[k, q]
                     v[k, p], v[k, q] = cosine * x - sine * y, sine * x + cosine * y
-                a[p, q] = a[q, p] = 0.0
         if not turned:
             break
 

@@ -60,10 +60,9 @@ def test_alignment_is_that_of_the_singular_value_decomposition(seed, joints, noi
     expected = np.array([naive.align(*rows) for rows in zip(pred, gt, used, strict=True)])
     # near a tie of singular values, rounding turns both by some 1e-16 over their relative distance
     np.testing.assert_allclose(aligned(pred, gt, used), expected, rtol=1e-9, atol=1e-6)
-    least = loss(expected * used[:, :, None], gt * used[:, :, None])
-    np.testing.assert_allclose(
-        loss(aligned(pred, gt, used) * used[:, :, None], gt * used[:, :, None]), least, rtol=1e-12
-    )
+    fitted = used[:, :, None]
+    found, least = (loss(points * fitted, gt * fitted) for points in (aligned(pred, gt, used), expected))
+    np.testing.assert_allclose(found, least, rtol=1e-12, atol=1e-10)  # coordinates of 1000 are rounded at 1e-13
 
 
 @given(SEEDS)
@@ -109,6 +108,14 @@ def test_no_spread_goes_to_the_mean_of_the_ground_truth():
 def test_half_turns_and_none(angle):
     gt = np.array([[[1.0, 0, 0], [0, 2, 0], [0, 0, 3], [1, 1, 1]]])
     np.testing.assert_allclose(aligned(gt @ turned(angle), gt), gt, atol=1e-14)
+
+
+@pytest.mark.parametrize("size", [1e-150, 1e-75, 1e75, 1e99])
+def test_coordinates_of_any_size(size):
+    pred, gt = np.random.default_rng(2).normal(size=(2, 3, 6, 3))
+    expected = aligned(pred, gt) * size
+    np.testing.assert_allclose(aligned(pred * size, gt * size), expected, rtol=1e-12, atol=1e-12 * size)
+    np.testing.assert_allclose(aligned(pred / size, gt * size), expected, rtol=1e-12, atol=1e-12 * size)
 
 
 def test_joints_that_are_not_used_are_moved_along():
