@@ -22,7 +22,8 @@ Where all joints of a pose are predicted at one place, no turn or scale is bette
 then has all joints at the mean of the ground truth, which is where every best alignment puts them. So a pose of one
 joint is aligned without error.
 
-Undefined (NaN): figures of a joint, a group or a data set without a joint that counts.
+Undefined (NaN): figures of a joint, a group or a data set without a joint that counts; means over groups where there
+are none.
 
 Reference: Ionescu et al., *Human3.6M*, PAMI 2014; Mehta et al., *Monocular 3D Human Pose Estimation In The Wild*, 3DV
 2017 (3DPCK); Rhodin et al., *Unsupervised Geometry-Aware Representation*, ECCV 2018 (N-MPJPE). Evaluator: mmpose
@@ -183,7 +184,8 @@ class PoseState(InstanceState):
 def problems(columns: Keypoints, params: PoseParams) -> list[Trouble]:
     """What keeps poses from being scored by these rules; empty if all can be."""
     params.check_joints(columns.gt.shape[1])
-    found = problems_of(columns)
+    sound = _within_range(columns.gt) and _within_range(columns.pred)
+    found = [] if sound else problems_of(columns)
     joints = _joints(columns, params)
     seen = columns.visible[:, joints].any(axis=1, keepdims=True)
     hidden = ~columns.visible[:, list(params.root)] & seen
@@ -194,9 +196,7 @@ def problems(columns: Keypoints, params: PoseParams) -> list[Trouble]:
     fitted = np.zeros_like(columns.visible)
     fitted[:, joints] = seen & (params.fit == "all")
     sides: tuple[tuple[Literal["gt", "pred"], Float], ...] = (("gt", columns.gt), ("pred", columns.pred))
-    for side, points in sides:
-        if _within_range(points):
-            continue
+    for side, points in () if sound else sides:
         usable = np.less(np.abs(points), LARGEST).all(axis=2)
         bad = fitted & ~columns.visible & ~usable
         message = "is not visible and not finite, and alignment fits all keypoints; fit=visible leaves it out"
@@ -278,7 +278,7 @@ def _posed(columns: Keypoints, params: PoseParams) -> tuple[Keypoints, Bool]:
 
 
 def figures(params: PoseParams) -> dict[str, str]:
-    """What each figure is, by name, in the order of results; those of groups come after."""
+    """What each figure is, by name, in the order of results."""
     said = {
         "MPJPE": "mean distance of predicted from annotated joints",
         "PA-MPJPE": "the same after Procrustes alignment: turned, scaled and moved for the least squared distances",
@@ -290,7 +290,7 @@ def figures(params: PoseParams) -> dict[str, str]:
         if params.curve:
             span = f"from {params.curve[0]:.12g} to {params.curve[-1]:.12g}"
             said[f"{prefix}AUC"] = f"mean PCK over {len(params.curve)} thresholds {span}{when}"
-    return said
+    return said | {f"{name}_groups": f"mean of the {name} of groups, such as actions" for name in ERRORS}
 
 
 def summarize(state: PoseState, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Summary:
@@ -306,8 +306,8 @@ def summarize(state: PoseState, weights: NDArray[Any] | Mapping[Any, int] | None
     Returns
     -------
     Summary
-        ``values`` hold what `figures` lists and, of poses in groups, ``MPJPE_groups``, ``PA-MPJPE_groups`` and
-        ``N-MPJPE_groups``. ``arrays`` hold PCK over the thresholds ``x`` of the curve, as predicted and aligned.
+        ``values`` hold what `figures` lists. ``arrays`` hold PCK over the thresholds ``x`` of the curve, as predicted
+        and aligned.
     """
     params: PoseParams = state.params
     times = row_weights(state, weights)
@@ -325,15 +325,15 @@ def summarize(state: PoseState, weights: NDArray[Any] | Mapping[Any, int] | None
             for c, (joint, name) in enumerate(zip(joints, state.columns, strict=False))
         ]
     }
-    if state.group_names:
-        rows: list[dict[str, Any]] = [
-            {"name": name, "instances": int(within.sum()), **_figures(state, within)[0]}
-            for name, within in zip(state.group_names, (times[:, None] * state.member).T, strict=True)
-        ]
+    rows: list[dict[str, Any]] = [
+        {"name": name, "instances": int(within.sum()), **_figures(state, within)[0]}
+        for name, within in zip(state.group_names, (times[:, None] * state.member).T, strict=True)
+    ]
+    if rows:
         tables["per_group"] = rows
-        for name in ERRORS:
-            defined = [row[name] for row in rows if not math.isnan(row[name])]
-            values[f"{name}_groups"] = math.fsum(defined) / len(defined) if defined else math.nan
+    for name in ERRORS:
+        defined = [row[name] for row in rows if not math.isnan(row[name])]
+        values[f"{name}_groups"] = math.fsum(defined) / len(defined) if defined else math.nan
     arrays: dict[str, NDArray[Any]] = {}
     if params.curve:
         arrays = {"x": np.array(params.curve), "y": np.array(curves), "lines": np.array(["as predicted", "aligned"])}
