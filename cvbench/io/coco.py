@@ -455,8 +455,14 @@ def _detection_columns(document: Document, gt: GroundTruth, options: DetectionOp
         reading.count("zero_size_detections", zero_sizes(boxes))
     if masks is not None:
         reading.count("box_masks", found.box_masks, f"of {n:,} detections have no mask: the filled box is taken")
+    lacking_scores: dict[int, list[str]] = {}
     for name, missing in zip(options.scores, found.missing_scores.tolist(), strict=True):
-        reading.count(f"missing_{name}", missing, f"of {n:,} detections have no {name}: their score is taken")
+        reading.count(f"missing_{name}", missing)
+        lacking_scores.setdefault(missing, []).append(name)
+    for missing, fields in lacking_scores.items():
+        if missing:
+            said = f"{missing:,} of {n:,} detections have no {', '.join(fields)}: their score is taken"
+            reading.notes.append(said)
     if options.iou_type != "bbox" and options.area == "auto" and area_from == "box":
         reading.notes.append(AREA_BY_BOX.format(options.shape))
     if options.box_from != "box":

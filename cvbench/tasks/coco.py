@@ -169,8 +169,9 @@ _PARTS = {
 
 def _wholebody_figures(parameters: Mapping[str, Any]) -> dict[str, str]:
     figures = _coco_figures("keypoints", parameters)
+    of_parts = {"AP": "average precision", "AP50": figures["AP50"], "AP75": figures["AP75"], "AR": "average recall"}
     for part, joints in _PARTS.items():
-        figures |= {f"{name}_{part}": f"{figures[name]}, {joints}" for name in ("AP", "AP50", "AP75", "AR")}
+        figures |= {f"{name}_{part}": f"{meaning}, {joints}" for name, meaning in of_parts.items()}
     return figures
 
 
