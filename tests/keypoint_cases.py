@@ -32,6 +32,7 @@ class KeypointKnobs:
     hidden: float  # share of keypoints that are not annotated
     missing: float  # share of keypoints that are not predicted
     grouped: bool
+    dims: int = 2
 
 
 def keypoint_knobs(joints: int | None = None, missing: bool = False) -> st.SearchStrategy[KeypointKnobs]:
@@ -67,10 +68,13 @@ def keypoint_images(knobs: KeypointKnobs) -> list[Pair]:
     pairs = []
     for image in range(knobs.images):
         number = int(rng.integers(0, knobs.instances + 1))
-        gt = rng.integers(0, 200, (number, knobs.joints, 2)).astype(float)
+        gt = rng.integers(0, 200, (number, knobs.joints, knobs.dims)).astype(float)
         if not knobs.grid:
             gt += rng.random(gt.shape)
-        pred = gt + (STEPS[rng.integers(0, len(STEPS), gt.shape[:2])] if knobs.grid else rng.normal(0, 6, gt.shape))
+        pred = gt + rng.normal(0, 6, gt.shape)
+        if knobs.grid:
+            pred = gt.copy()
+            pred[:, :, :2] += STEPS[rng.integers(0, len(STEPS), gt.shape[:2])]
         visible = rng.random(gt.shape[:2]) >= knobs.hidden
         gt[~visible & (rng.random(gt.shape[:2]) < 0.5)] = np.nan
         pred[rng.random(gt.shape[:2]) < knobs.missing] = np.nan
@@ -80,7 +84,7 @@ def keypoint_images(knobs: KeypointKnobs) -> list[Pair]:
         truth["boxes"] = np.concatenate([corner, corner + sides], axis=1)
         truth["head_boxes"] = np.concatenate([corner, corner + sides * [3, 4] / sides], axis=1)
         truth["size"] = sides.max(axis=1)
-        if knobs.grouped and number:
+        if knobs.grouped:
             truth["groups"] = [sorted(rng.choice(["a", "b", "c"], rng.integers(0, 3))) for _ in range(number)]
         pairs.append((truth, {"keypoints": pred}))
     return pairs
