@@ -245,6 +245,22 @@ class _Rates:
     hits: Int
 
 
+def figures(rule: HitRule, figure: str) -> dict[str, str]:
+    """What each figure is, by name, in the order of results; rates are called `figure`."""
+    over = {"pooled": f"all {rule.MACRO} at once", "instances": "instances"}.get(rule.mean, rule.MACRO)
+    sign = "below" if rule.strict else "up to"
+    said = {}
+    for part in rule.parts if rule.thresholds else ():
+        columns = "+".join(map(str, part.columns))
+        said[part.name] = f"{rule.MACRO} {columns}, distances {sign} {rule.thresholds[0]:.12g}"
+    for threshold in rule.thresholds:
+        said[f"{figure}@{threshold:.12g}"] = f"distances {sign} {threshold:.12g}, mean over {over}"
+    if rule.curve:
+        how = "area under the curve of" if rule.auc == "trapezoid" else "mean over"
+        said["AUC"] = f"{how} {len(rule.curve)} thresholds from {rule.curve[0]:.12g} to {rule.curve[-1]:.12g}"
+    return said
+
+
 def summarize(state: InstanceState, figure: str, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Summary:
     """Rates at thresholds by column, part and group, and the curve with its area.
 
