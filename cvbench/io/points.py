@@ -98,7 +98,7 @@ class KeypointReading:
 
 def read_keypoints(
     gt: KeypointInput,
-    pred: KeypointInput,
+    pred: KeypointInput | None,
     *,
     dims: int = 2,
     joints: int | None = None,
@@ -109,7 +109,8 @@ def read_keypoints(
     Parameters
     ----------
     gt, pred
-        Paths, or the data themselves; see the module's conventions.
+        Paths, or the data themselves; see the module's conventions. Without `pred`, annotations stand for their own
+        predictions, which serves to judge them alone.
     dims : {2, 3}
         Coordinates of a keypoint.
     joints
@@ -152,7 +153,7 @@ def read_keypoints(
 
 def check_keypoints(
     gt: KeypointInput,
-    pred: KeypointInput,
+    pred: KeypointInput | None,
     *,
     dims: int = 2,
     joints: int | None = None,
@@ -163,7 +164,7 @@ def check_keypoints(
 
 
 def _read(
-    gt: KeypointInput, pred: KeypointInput, dims: int, joints: int | None, unpaired: Unpaired
+    gt: KeypointInput, pred: KeypointInput | None, dims: int, joints: int | None, unpaired: Unpaired
 ) -> tuple[list[Problem], type[CvbenchError], KeypointReading | None]:
     """The problems, how the first one is to be raised, and what was read if there are none."""
     if dims not in (2, 3):
@@ -175,6 +176,8 @@ def _read(
     sides: list[Instances] = []
     wrongs: list[Wrong] = []
     for source, argument, truth in ((gt, "gt", True), (pred, "pred", False)):
+        if source is None:
+            continue
         try:
             found = read_side(source, argument, truth, dims, joints)
             problems = list(problems_of_form(found, joints))
@@ -187,7 +190,7 @@ def _read(
             wrongs.append(Wrong([Problem(error.where, error.message)], type(error)))
     if not wrongs:
         try:
-            return [], FormatError, _paired(sides[0], sides[1], unpaired)
+            return [], FormatError, _paired(sides[0], sides[-1], unpaired)
         except Wrong as wrong:
             wrongs.append(wrong)
     return [problem for wrong in wrongs for problem in wrong.problems], wrongs[0].error, None
