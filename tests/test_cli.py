@@ -167,6 +167,41 @@ def test_arrays_are_those_of_the_result(run: Run, files: tuple[Path, Path], tmp_
             np.testing.assert_array_equal(arrays[name], array)
 
 
+@pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.pdf", b"%PDF"), ("a.svg", b"<?xml")])
+def test_plots_are_drawn_beside_the_result(
+    run: Run, files: tuple[Path, Path], tmp_path: Path, name: str, start: bytes
+) -> None:
+    answer = run("score", "coco.bbox", *files, "--plot", tmp_path / name)
+    assert answer == run("score", "coco.bbox", *files)
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "message"),
+    [
+        ("coco.bbox", "a.gif", "a.gif: it ends in .gif; plots are files that end in .png, .pdf, .svg"),
+        ("coco.bbox", "none/a.png", "a.png: there is no folder"),
+        ("coco.panoptic", "a.png", "coco.panoptic has no curves to draw; these have: coco.bbox"),
+    ],
+)
+def test_plots_are_refused_before_anything_is_read(
+    run: Run, tmp_path: Path, task: str, name: str, message: str
+) -> None:
+    answer = run("score", task, "no-such-gt.json", "no-such-pred.json", "--plot", tmp_path / name)
+    assert (answer.code, answer.out) == (2, "")
+    assert message in answer.err
+
+
+def test_a_plot_needs_matplotlib(
+    run: Run, files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    answer = run("score", "coco.bbox", *files, "--plot", tmp_path / "a.png")
+    assert (answer.code, answer.out) == (2, "")
+    assert "pip install 'cvbench[plots]'" in answer.err
+    assert run("score", "coco.bbox", *files).code == 0
+
+
 def test_parameters_and_threads(run: Run, files: tuple[Path, Path]) -> None:
     answer = run(
         "score",
@@ -338,6 +373,14 @@ def test_tasks_lists_all(run: Run) -> None:
         "cityscapes.panoptic",
         "semantic.miou",
         "cityscapes.semantic",
+        "pose.pck",
+        "mpii.pckh",
+        "pose.pdj",
+        "pose.pcp",
+        "pose.auc",
+        "pose.epe",
+        "landmarks.nme",
+        "pose.mpjpe",
     ]
 
 

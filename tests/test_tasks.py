@@ -11,12 +11,14 @@ import pytest
 
 from cvbench import TASKS, InputError, PanopticParams, SemanticParams, score
 from cvbench.families.coco import BENCHMARKS
-from cvbench.metrics import cityscapes, semantic
+from cvbench.metrics import cityscapes, keypoints, landmarks, limbs, mpii, semantic
 from cvbench.metrics.detection import AREAS, VERSION, DetectionParams
+from cvbench.metrics.paired import METRICS
 from cvbench.tasks import Task, find
 from cvbench.tasks.coco import COCO_AREAS
 from generated import Knobs, coco
 from keypoint_ap_cases import crowdpose, wholebody
+from keypoint_cases import KeypointKnobs, keypoint_images
 from panoptic_cases import CATEGORIES, panoptic_images
 from semantic_cases import MapKnobs, city_maps, label_maps
 
@@ -28,10 +30,29 @@ CHANGES: dict[str, tuple[dict[str, str], ...]] = {
     "panoptic": ({"boundary": "yes"}, {"area": "png"}),
     "semantic": ({"boundary": "yes"}, {"aggregate": "image"}, {"preset": "mmseg"}),
     "cityscapes": (),
+    "points": (),
+    "pose.pck": ({"thresholds": "0.1,0.2", "parts": "Arm=1+2", "curve": "0:0.5:0.1"}, {"preset": "lsp"}),
+    "mpii.pckh": ({"protocol": "hrnet"}, {"protocol": "mmpose"}, {"thresholds": "0.3"}),
+    "pose.pdj": ({"normalizer": "joints:0-1"},),
+    "landmarks.nme": ({"failure_thresholds": "0.2,0.3", "normalizer": "bbox"},),
+    "pose.mpjpe": ({"thresholds": "50,100"},),
 }
 """Parameters under which figures may be others."""
 
-NEEDED = {"semantic": {"num_classes": "4", "ignore_index": "255"}}
+NEEDED = {
+    "semantic": {"num_classes": "4", "ignore_index": "255"},
+    "pose.pdj": {"preset": "lsp"},
+    "pose.pcp": {"preset": "lsp"},
+    "landmarks.nme": {"preset": "aflw"},
+}
+OWN: dict[str, Any] = {
+    "pose.pdj": {"normalizer": "joints:0-1"},
+    "pose.pcp": {"limbs": ["arm=0-1"]},
+    "landmarks.nme": {"normalizer": "bbox"},
+}
+"""What tasks need to be told beside their defaults."""
+
+JOINTS = {"mpii.pckh": 16, "landmarks.nme": 19}
 
 
 def inputs_of(task: Task, folder: Path) -> tuple[Any, Any, dict[str, Any]]:
@@ -43,8 +64,21 @@ def inputs_of(task: Task, folder: Path) -> tuple[Any, Any, dict[str, Any]]:
     if task.family == "panoptic":
         gt, pred = panoptic_files(panoptic_images(KNOBS), folder)
         return gt, pred, {"gt_folder": folder, "pred_folder": folder}
+    if task.family == "points":
+        dims = 3 if task.name == "pose.mpjpe" else 2
+        return *instances(KeypointKnobs(4, 3, 4, JOINTS.get(task.name, 14), False, 0.0, 0.0, False, dims)), {}
     pairs = (city_maps if task.family == "cityscapes" else label_maps)(MapKnobs(3, 2, 4, 9, 4, 0.2, True))
     return [gt for gt, _ in pairs], [pred for _, pred in pairs], {}
+
+
+def instances(knobs: KeypointKnobs) -> tuple[dict[str, Any], Any]:
+    """The instances of all images as arrays of one file each."""
+    images = keypoint_images(knobs)
+    gt = {
+        name: np.concatenate([truth[name] for truth, _ in images])
+        for name in ("keypoints", "visible", "boxes", "head_boxes", "size")
+    }
+    return gt, np.concatenate([pred["keypoints"] for _, pred in images])
 
 
 def panoptic_files(images: list[Any], folder: Path) -> list[dict[str, Any]]:
@@ -64,11 +98,12 @@ def panoptic_files(images: list[Any], folder: Path) -> list[dict[str, Any]]:
 def test_figures_are_those_of_results(name: str, tmp_path: Path) -> None:
     task = TASKS[name]
     gt, pred, places = inputs_of(task, tmp_path)
-    for texts in ({}, *CHANGES[task.family]):
-        parameters = task.parse(NEEDED.get(task.family, {}) | texts)
+    for texts in ({}, *CHANGES.get(name, CHANGES[task.family])):
+        needed = {} if "normalizer" in texts else NEEDED.get(name, NEEDED.get(task.family, {}))
+        parameters = task.parse(needed | texts)
         result = score(name, gt, pred, **places, **parameters)
         assert list(task.describe(parameters)) == list(result.values)
-        assert set(task.headline) <= set(result.values)
+        assert set(task.headline) <= set(result.values) or "thresholds" in texts
         assert result.task == task.id
 
 
@@ -80,9 +115,11 @@ def test_default_texts_say_what_the_defaults_are(name: str) -> None:
         "panoptic": lambda: PanopticParams(dilation_ratio=task.settings["dilation_ratio"]),
         "semantic": lambda: SemanticParams.of(num_classes=3),
         "cityscapes": lambda: None,
+        "points": lambda: METRICS[task.settings["metric"]].rules(**OWN.get(name, {})),
     }[task.family]()
     for parameter in task.parameters:
         own = parameter.name in ("sigmas", "class_ids", "label_map")  # their defaults are said in words
+        own |= parameter.default_text in ("all", "none") or " of " in f" {parameter.default_text}"
         if hasattr(official, parameter.name) and not own:
             changed = replace(official, **{parameter.name: parameter.parse(parameter.default_text)})
             assert changed == official, parameter.name
@@ -91,11 +128,26 @@ def test_default_texts_say_what_the_defaults_are(name: str) -> None:
 def test_one_fact_in_two_layers() -> None:
     # the table of tasks does not import Numba, so it repeats what the metrics know
     assert COCO_AREAS == AREAS
-    versions = {"coco": VERSION, "panoptic": 1, "semantic": semantic.VERSION, "cityscapes": cityscapes.VERSION}
+    versions = {
+        "coco": VERSION,
+        "points": keypoints.VERSION,
+        "panoptic": 1,
+        "semantic": semantic.VERSION,
+        "cityscapes": cityscapes.VERSION,
+    }
     assert {task.family: task.version for task in TASKS.values()} == versions
-    choices = next(rule for rule in TASKS["semantic.miou"].parameters if rule.name == "preset")
-    for preset in semantic.PRESETS:
-        assert choices.parse(preset) == preset
+    choices: dict[str, Any] = {
+        "semantic.miou": semantic.PRESETS,
+        "pose.pck": [preset for preset in keypoints.PRESETS if not preset.endswith(("-pdj", "-auc"))],
+        "pose.pdj": [preset.removesuffix("-pdj") for preset in keypoints.PRESETS if preset.endswith("-pdj")],
+        "pose.pcp": limbs.PRESETS,
+        "mpii.pckh": mpii.PROTOCOLS,
+        "landmarks.nme": landmarks.PRESETS,
+    }
+    for name, presets in choices.items():
+        rule = next(rule for rule in TASKS[name].parameters if rule.name in ("preset", "protocol"))
+        for preset in presets:
+            assert rule.parse(preset) == preset
 
 
 @pytest.mark.parametrize(

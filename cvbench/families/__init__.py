@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cvbench.families import coco, panoptic, semantic
+from cvbench.families import coco, panoptic, points, semantic
 from cvbench.io import Problem
 from cvbench.result import Result
 
@@ -25,6 +25,7 @@ class Family:
 
 FAMILIES = {
     "coco": Family(coco.score, coco.check),
+    "points": Family(points.score, points.check),
     "panoptic": Family(panoptic.score, panoptic.check),
     "semantic": Family(semantic.score, semantic.check),
     "cityscapes": Family(semantic.score_cityscapes, semantic.check_cityscapes),

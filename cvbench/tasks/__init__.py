@@ -7,12 +7,12 @@ every change that changes a score.
 from __future__ import annotations
 
 from cvbench.errors import InputError, did_you_mean
-from cvbench.tasks import coco, maps
+from cvbench.tasks import coco, maps, points
 from cvbench.tasks.task import Parameter, Task
 
 __all__ = ["TASKS", "Parameter", "Task", "find"]
 
-TASKS: dict[str, Task] = {task.name: task for task in (*coco.TASKS, *maps.TASKS)}
+TASKS: dict[str, Task] = {task.name: task for task in (*coco.TASKS, *maps.TASKS, *points.TASKS)}
 """All tasks by name."""
 
 
