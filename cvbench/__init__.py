@@ -33,6 +33,30 @@ _HOMES = {
         "DetectionAP",
         "detection_ap",
     ),
+    "cvbench.metrics.endpoint_error": (
+        "EPE",
+        "epe",
+    ),
+    "cvbench.metrics.instances": ("Normalizer",),
+    "cvbench.metrics.keypoint_ap": (
+        "CrowdPoseAP",
+        "WholeBodyAP",
+    ),
+    "cvbench.metrics.keypoints": (
+        "PCK",
+        "PckParams",
+        "pck",
+    ),
+    "cvbench.metrics.landmarks": (
+        "NME",
+        "NmeParams",
+        "nme",
+    ),
+    "cvbench.metrics.limbs": (
+        "PCP",
+        "PcpParams",
+        "pcp",
+    ),
     "cvbench.metrics.masks": (
         "boundary_iou",
         "mask_boundary",
@@ -55,10 +79,20 @@ _HOMES = {
         "confusion_matrix",
         "mean_iou",
     ),
+    "cvbench.metrics.mpii": (
+        "PCKh",
+        "pckh",
+    ),
     "cvbench.metrics.panoptic": ("PanopticParams",),
     "cvbench.metrics.panoptic_quality": (
         "PanopticQuality",
         "panoptic_quality",
+    ),
+    "cvbench.metrics.pose3d": (
+        "MPJPE",
+        "PoseParams",
+        "mpjpe",
+        "procrustes_align",
     ),
     "cvbench.metrics.precision_recall": (
         "average_precision",

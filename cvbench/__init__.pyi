@@ -11,6 +11,12 @@ from cvbench.errors import (
 from cvbench.metrics.boundary import boundary_f as boundary_f, region_bands as region_bands
 from cvbench.metrics.detection import COCO_SIGMAS as COCO_SIGMAS, DetectionParams as DetectionParams
 from cvbench.metrics.detection_ap import DetectionAP as DetectionAP, detection_ap as detection_ap
+from cvbench.metrics.endpoint_error import EPE as EPE, epe as epe
+from cvbench.metrics.instances import Normalizer as Normalizer
+from cvbench.metrics.keypoint_ap import CrowdPoseAP as CrowdPoseAP, WholeBodyAP as WholeBodyAP
+from cvbench.metrics.keypoints import PCK as PCK, PckParams as PckParams, pck as pck
+from cvbench.metrics.landmarks import NME as NME, NmeParams as NmeParams, nme as nme
+from cvbench.metrics.limbs import PCP as PCP, PcpParams as PcpParams, pcp as pcp
 from cvbench.metrics.masks import (
     boundary_iou as boundary_iou,
     mask_boundary as mask_boundary,
@@ -33,8 +39,15 @@ from cvbench.metrics.mean_iou import (
     confusion_matrix as confusion_matrix,
     mean_iou as mean_iou,
 )
+from cvbench.metrics.mpii import PCKh as PCKh, pckh as pckh
 from cvbench.metrics.panoptic import PanopticParams as PanopticParams
 from cvbench.metrics.panoptic_quality import PanopticQuality as PanopticQuality, panoptic_quality as panoptic_quality
+from cvbench.metrics.pose3d import (
+    MPJPE as MPJPE,
+    PoseParams as PoseParams,
+    mpjpe as mpjpe,
+    procrustes_align as procrustes_align,
+)
 from cvbench.metrics.precision_recall import (
     average_precision as average_precision,
     greedy_match as greedy_match,

@@ -15,11 +15,25 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from cvbench import CityscapesIoU, DetectionAP, MeanIoU, MismatchError, PanopticQuality, Result
+from cvbench import (
+    EPE,
+    MPJPE,
+    NME,
+    PCK,
+    PCP,
+    CityscapesIoU,
+    DetectionAP,
+    MeanIoU,
+    MismatchError,
+    PanopticQuality,
+    PCKh,
+    Result,
+)
 from cvbench.metrics.base import Metric
 from cvbench.metrics.keypoint_ap import CrowdPoseAP, WholeBodyAP
 from generated import Knobs, coco, knobs
 from keypoint_ap_cases import crowdpose_images, wholebody_images
+from keypoint_cases import KeypointKnobs, keypoint_images
 from panoptic_cases import CATEGORIES, panoptic_images
 from semantic_cases import MapKnobs, city_maps, label_maps
 
@@ -82,6 +96,16 @@ def map_images(maps: Callable[[MapKnobs], list[tuple[Any, Any]]]) -> Callable[[K
     return images
 
 
+def instance_images(joints: int, dims: int = 2) -> Callable[[Knobs], list[Pair]]:
+    def images(knobs: Knobs) -> list[Pair]:
+        hidden = 0.3 * (knobs.seed % 3)
+        return keypoint_images(
+            KeypointKnobs(knobs.seed, knobs.images, knobs.objects, joints, knobs.crowds, hidden, 0.0, True, dims)
+        )
+
+    return images
+
+
 CASES = {
     f"detection {iou_type}": Case(
         lambda iou_type=iou_type: DetectionAP(iou_type, box_format="xywh"), detection_images(iou_type)
@@ -100,6 +124,14 @@ CASES["semantic boundary"] = replace(
     CASES["semantic"], metric=lambda: MeanIoU(4, ignore_index=255, boundary=True, dilation_ratio=0.1)
 )
 CASES["cityscapes"] = Case(CityscapesIoU, map_images(city_maps), update_with_maps)
+CASES["pck"] = Case(lambda: PCK(thresholds=(0.1, 0.5), curve=(0.0, 0.2, 0.5)), instance_images(5))
+CASES["pck by instance"] = replace(CASES["pck"], metric=lambda: PCK("mmpose", mean="instances"))
+CASES["pckh"] = Case(PCKh, instance_images(16))
+CASES["pcp"] = Case(lambda: PCP("lsp", mean="limbs", zero_size="skip"), instance_images(14))
+CASES["epe"] = Case(EPE, instance_images(5))
+CASES["nme"] = Case(lambda: NME(normalizer="size", failure_thresholds=(0.1, 0.3)), instance_images(5))
+CASES["nme pipnet"] = replace(CASES["nme"], metric=lambda: NME(normalizer="size", curve="pipnet", mean="points"))
+CASES["mpjpe"] = Case(lambda: MPJPE(fit="visible", thresholds=5.0, curve=(0.0, 2.0, 9.0)), instance_images(5, 3))
 
 every_metric = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 
