@@ -2,8 +2,8 @@
 
     python scripts/make_figures.py [FOLDER]
 
-writes ``panoptic_quality.png`` and ``boundary_band.png`` into ``docs/figures`` or another folder. Needs matplotlib
-(``pip install 'cvbench[plots]'``).
+writes ``panoptic_quality.png``, ``boundary_band.png`` and ``heatmap_decoding.png`` into ``docs/figures`` or another
+folder. Needs matplotlib (``pip install 'cvbench[plots]'``).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cvbench.metrics.boundary import region_bands
+from cvbench.metrics.heatmaps import Decoding, decode_heatmaps, encode_heatmaps
 from cvbench.metrics.masks import boundary_iou, mask_iou, rle_encode
 from cvbench.metrics.panoptic_quality import PanopticQuality
 
@@ -256,7 +257,55 @@ def draw_boundary_band() -> Figure:
     return figure
 
 
-FIGURES = {"panoptic_quality": draw_panoptic_quality, "boundary_band": draw_boundary_band}
+DECODERS: dict[Decoding, tuple[str, str]] = {
+    "argmax": ("#8c8c8c", "dotted"),
+    "quarter": ("#e08214", "dashed"),
+    "dark": ("#2066a8", "solid"),
+}
+"""Colour and line of each method."""
+
+
+def draw_heatmap_decoding() -> Figure:
+    """How far the decoded coordinate is from the encoded one, by where it lies in a pixel, and in noise."""
+    size, n, rng = (33, 33), 401, np.random.default_rng(0)
+    shifts = np.linspace(-0.5, 0.5, n)
+    points = 16 + np.stack([shifts, rng.permutation(shifts)], axis=1)[:, None]
+    maps, _ = encode_heatmaps(points, input_size=size, heatmap_size=size, method="unbiased")
+    levels = np.array([0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08])
+    noise = rng.normal(size=maps.shape)
+
+    figure = plt.figure(figsize=(8, 2.9))
+    left, right = figure.add_axes((0.085, 0.17, 0.36, 0.72)), figure.add_axes((0.545, 0.17, 0.36, 0.72))
+    for method, (colour, line) in DECODERS.items():
+        errors = decode_heatmaps(maps, method=method)[0][:, 0, 0] - points[:, 0, 0]
+        left.plot(shifts, errors, color=colour, linestyle=line, linewidth=1.6, label=method)
+        means = []
+        for level in levels:
+            found, _ = decode_heatmaps((maps + level * noise).astype(np.float32), method=method)
+            means.append(float(np.linalg.norm(found - points, axis=2).mean()))
+        right.plot(levels, means, color=colour, linestyle=line, linewidth=1.6, label=method)
+        right.text(levels[-1] * 1.02, means[-1], method, color=colour, fontsize=8, va="center")
+    left.set(xlabel="where in its pixel the keypoint lies", ylabel="decoded − true x (pixels)")
+    left.set_title("One axis, Gaussian heatmap, σ = 2", fontsize=10)
+    left.legend(fontsize=8, frameon=False, loc="upper right", ncols=3, handlelength=2.4)
+    left.set_ylim(-0.55, 0.7)
+    right.set(xlabel="noise in the heatmap (standard deviation; its peak is 1)", ylabel="mean distance (pixels)")
+    right.set_title("Both axes, in noise", fontsize=10)
+    right.set_ylim(bottom=0)
+    for axes in (left, right):
+        axes.tick_params(labelsize=8)
+        axes.xaxis.label.set_fontsize(8)
+        axes.yaxis.label.set_fontsize(8)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#e6e6e6", linewidth=0.6)
+    return figure
+
+
+FIGURES = {
+    "panoptic_quality": draw_panoptic_quality,
+    "boundary_band": draw_boundary_band,
+    "heatmap_decoding": draw_heatmap_decoding,
+}
 
 
 def save(figure: Figure, path: Path) -> None:
