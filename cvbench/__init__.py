@@ -37,6 +37,10 @@ _HOMES = {
         "EPE",
         "epe",
     ),
+    "cvbench.metrics.heatmaps": (
+        "decode_heatmaps",
+        "encode_heatmaps",
+    ),
     "cvbench.metrics.instances": ("Normalizer",),
     "cvbench.metrics.keypoint_ap": (
         "CrowdPoseAP",
@@ -100,6 +104,7 @@ _HOMES = {
         "precision_recall_curve",
     ),
     "cvbench.metrics.semantic": ("SemanticParams",),
+    "cvbench.metrics.sigmas": ("SIGMAS",),
     "cvbench.metrics.similarity": (
         "box_iou",
         "oks",

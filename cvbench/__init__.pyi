@@ -12,6 +12,7 @@ from cvbench.metrics.boundary import boundary_f as boundary_f, region_bands as r
 from cvbench.metrics.detection import COCO_SIGMAS as COCO_SIGMAS, DetectionParams as DetectionParams
 from cvbench.metrics.detection_ap import DetectionAP as DetectionAP, detection_ap as detection_ap
 from cvbench.metrics.endpoint_error import EPE as EPE, epe as epe
+from cvbench.metrics.heatmaps import decode_heatmaps as decode_heatmaps, encode_heatmaps as encode_heatmaps
 from cvbench.metrics.instances import Normalizer as Normalizer
 from cvbench.metrics.keypoint_ap import CrowdPoseAP as CrowdPoseAP, WholeBodyAP as WholeBodyAP
 from cvbench.metrics.keypoints import PCK as PCK, PckParams as PckParams, pck as pck
@@ -54,6 +55,7 @@ from cvbench.metrics.precision_recall import (
     precision_recall_curve as precision_recall_curve,
 )
 from cvbench.metrics.semantic import SemanticParams as SemanticParams
+from cvbench.metrics.sigmas import SIGMAS as SIGMAS
 from cvbench.metrics.similarity import box_iou as box_iou, oks as oks
 from cvbench.result import Provenance as Provenance, Result as Result, Signature as Signature, comparable as comparable
 from cvbench.scoring import check as check, score as score
