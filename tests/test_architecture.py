@@ -30,7 +30,8 @@ BELOW = {
     "scoring": ("tasks", "families"),
     "compat": ("metrics", "io"),
     "progress": (),
-    "cli": ("scoring", "report", "progress"),
+    "plots": ("tasks", "report"),
+    "cli": ("scoring", "report", "plots", "progress"),
     "__main__": ("cli",),
     "__init__": ("scoring",),
 }
