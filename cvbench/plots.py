@@ -8,10 +8,17 @@ matplotlib has otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cvbench.errors import InputError
+from cvbench.result import Result
+from cvbench.tasks import texts
 
 Float = NDArray[np.float64]
 
@@ -63,3 +70,66 @@ class Curves:
     x_limits: tuple[float, float]
     lines: tuple[Line, ...]
     signature: str
+
+
+# From results to curves
+
+
+def precision_recall(result: Result) -> Curves:
+    """Precision over recall in the first area range and at the largest cap, mean over the categories that are defined.
+
+    The first line is the mean over all thresholds; IoU (of keypoints: OKS) 0.50 and 0.75 follow where they are among
+    several thresholds. The number of a line is its mean over recall, which is AP.
+    """
+    precision, rules = _array(result, "precision"), dict(result.signature.conventions)
+    similarity, recalls = "OKS" if "sigmas" in rules else "IoU", np.array(texts.numbers(rules["recall"]))
+    thresholds = texts.numbers(rules["iou"])
+    shown = {f"mean, {similarity} {thresholds[0]:.2f}:{thresholds[-1]:.2f}": (precision, result.values["AP"])}
+    for name, at in (("AP50", 0.5), ("AP75", 0.75)):
+        if at in thresholds:
+            shown[f"{similarity} {at:.2f}"] = precision[[thresholds.index(at)]], result.values[name]
+    if len(thresholds) == 1:
+        shown = {f"{similarity} {thresholds[0]:.12g}": (precision, result.values["AP"])}
+    return Curves(
+        title=_title(result),
+        figure="AP",
+        x_label="recall",
+        y_label="precision",
+        x_limits=(float(min(0.0, *recalls)), float(max(1.0, *recalls))),
+        lines=tuple(
+            Line(name, recalls, _mean_of_defined(part[:, :, :, 0, -1]), figure)
+            for name, (part, figure) in shown.items()
+        ),
+        signature=str(result.signature),
+    )
+
+
+PLOTS: dict[str, Callable[[Result], Curves]] = {
+    "precision_recall": precision_recall,
+}
+"""The curves of a result, by the kind of plot that its task names."""
+
+
+def _array(result: Result, name: str) -> NDArray[Any]:
+    if name not in result.arrays:
+        task = result.task.partition("@")[0]
+        raise InputError(
+            f"the result of {result.task} holds no curve: its rules name no thresholds for one (`cvbench tasks {task}` "
+            "lists the parameters), or it was read from JSON, which has none"
+        )
+    return result.arrays[name]
+
+
+def _title(result: Result) -> str:
+    """The task, and the name of the file of predictions."""
+    path = result.inputs.get("pred", {}).get("path")
+    return f"{result.task}, {Path(str(path)).name}" if path else result.task
+
+
+def _mean_of_defined(precision: Float) -> Float:
+    """(R,) the mean over thresholds and categories of (T, R, K), NaN where no category is defined."""
+    defined = ~np.isnan(precision)
+    numbers = defined.sum(axis=(0, 2))
+    means = np.full(len(numbers), np.nan)
+    np.divide(np.where(defined, precision, 0.0).sum(axis=(0, 2)), numbers, out=means, where=numbers > 0)
+    return means

@@ -1,0 +1,56 @@
+"""Plots: which curves are drawn, that pictures say what there is, and that nothing but the result changes them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cvbench
+from cvbench.plots import precision_recall
+from cvbench.result import Result
+
+GROUND_TRUTH: dict[str, Any] = {
+    "images": [{"id": 1, "width": 200, "height": 200}],
+    "categories": [{"id": 1, "name": "cat"}, {"id": 7, "name": "dog"}, {"id": 8, "name": "cow"}],
+    "annotations": [
+        {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 40, 40], "area": 1600, "iscrowd": 0},
+        {"id": 2, "image_id": 1, "category_id": 1, "bbox": [60, 60, 40, 40], "area": 1600, "iscrowd": 0},
+        {"id": 3, "image_id": 1, "category_id": 7, "bbox": [100, 20, 20, 20], "area": 400, "iscrowd": 0},
+    ],
+}
+PREDICTIONS = [
+    {"image_id": 1, "category_id": 1, "bbox": [10, 10, 40, 36], "score": 0.9},
+    {"image_id": 1, "category_id": 7, "bbox": [100, 20, 20, 30], "score": 0.8},
+    {"image_id": 1, "category_id": 8, "bbox": [0, 0, 30, 30], "score": 0.7},
+]
+
+
+def boxes(**parameters: Any) -> Result:
+    return cvbench.score("coco.bbox", GROUND_TRUTH, PREDICTIONS, **parameters)
+
+
+# From results to curves
+
+
+def test_precision_recall() -> None:
+    result = boxes()
+    curves = precision_recall(result)
+    assert [line.name for line in curves.lines] == ["mean, IoU 0.50:0.95", "IoU 0.50", "IoU 0.75"]
+    assert [line.figure for line in curves.lines] == [result.values[name] for name in ("AP", "AP50", "AP75")]
+    assert (curves.figure, curves.x_label, curves.y_label, curves.x_limits) == ("AP", "recall", "precision", (0.0, 1.0))
+    assert curves.signature == str(result.signature)
+    precision = result.arrays["precision"][..., :2, 0, -1]  # no cow is annotated
+    for line, chosen in zip(curves.lines, (slice(None), slice(0, 1), slice(5, 6)), strict=True):
+        assert line.x.tolist() == np.linspace(0, 1, 101).tolist()
+        # two orders of adding up 10 × 2 numbers
+        np.testing.assert_allclose(line.y, precision[chosen].mean(axis=(0, 2)), rtol=1e-14)
+        assert line.y.mean() == pytest.approx(line.figure, rel=1e-14)
+
+
+def test_the_title_names_the_predictions() -> None:
+    assert precision_recall(boxes()).title == "coco.bbox@1"
+    read = replace(boxes(), inputs={"pred": {"path": "runs/7/preds.json", "sha256": "", "bytes": 1}})
+    assert precision_recall(read).title == "coco.bbox@1, preds.json"
