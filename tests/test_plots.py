@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +49,34 @@ def test_precision_recall() -> None:
         # two orders of adding up 10 × 2 numbers
         np.testing.assert_allclose(line.y, precision[chosen].mean(axis=(0, 2)), rtol=1e-14)
         assert line.y.mean() == pytest.approx(line.figure, rel=1e-14)
+
+
+def test_precision_recall_by_other_rules() -> None:
+    assert [line.name for line in precision_recall(boxes(iou_thresholds=(0.75,))).lines] == ["IoU 0.75"]
+    assert [line.name for line in precision_recall(boxes(iou_thresholds=(0.3, 0.75))).lines] == [
+        "mean, IoU 0.30:0.75",
+        "IoU 0.75",
+    ]
+    curves = precision_recall(boxes(iou_thresholds=(1 / 3,), recall_thresholds=(0.1, 0.2, 1.5)))
+    (line,) = curves.lines
+    assert (line.name, line.x.tolist()) == ("IoU 0.333333333333", [0.1, 0.2, 1.5])
+    assert curves.x_limits == (0.0, 1.5)
+
+
+def test_precision_recall_of_keypoints() -> None:
+    keypoints = {"keypoints": [20, 20, 2] * 17}
+    truth = GROUND_TRUTH | {
+        "annotations": [row | keypoints | {"num_keypoints": 17} for row in GROUND_TRUTH["annotations"]]
+    }
+    result = cvbench.score("coco.keypoints", truth, [row | keypoints for row in PREDICTIONS])
+    assert [line.name for line in precision_recall(result).lines] == ["mean, OKS 0.50:0.95", "OKS 0.50", "OKS 0.75"]
+
+
+def test_precision_of_nothing_is_undefined() -> None:
+    result = cvbench.score("coco.bbox", GROUND_TRUTH | {"annotations": []}, PREDICTIONS)
+    for line in precision_recall(result).lines:
+        assert np.isnan(line.y).all()
+        assert math.isnan(line.figure)
 
 
 def test_the_title_names_the_predictions() -> None:
