@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbench.errors import InputError
+from cvbench.metrics.instances import KINDS
 from cvbench.result import Result
 from cvbench.tasks import texts
 
@@ -104,8 +105,27 @@ def precision_recall(result: Result) -> Curves:
     )
 
 
+def hits_over_thresholds(result: Result) -> Curves:
+    """Share of hits over the distance up to which a point is one, of all points and of each part.
+
+    The number of a line is the share at the last threshold, ``PCKh@0.5``.
+    """
+    x, y, names = (_array(result, name) for name in ("x", "y", "lines"))
+    hits = next((name.partition("@")[0] for name in result.values if "@" in name), "PCK")
+    return Curves(
+        title=_title(result),
+        figure=f"{hits}@{x[-1]:.12g}",
+        x_label=f"threshold, {_unit(result)}",
+        y_label=hits,
+        x_limits=_limits(x),
+        lines=tuple(Line(name, x, line, float(line[-1])) for name, line in zip(names.tolist(), y, strict=True)),
+        signature=str(result.signature),
+    )
+
+
 PLOTS: dict[str, Callable[[Result], Curves]] = {
     "precision_recall": precision_recall,
+    "thresholds": hits_over_thresholds,
 }
 """The curves of a result, by the kind of plot that its task names."""
 
@@ -126,6 +146,10 @@ def _title(result: Result) -> str:
     return f"{result.task}, {Path(str(path)).name}" if path else result.task
 
 
+def _limits(x: Float) -> tuple[float, float]:
+    return 0.0, float(x[-1]) or 1.0
+
+
 def _mean_of_defined(precision: Float) -> Float:
     """(R,) the mean over thresholds and categories of (T, R, K), NaN where no category is defined."""
     defined = ~np.isnan(precision)
@@ -133,3 +157,20 @@ def _mean_of_defined(precision: Float) -> Float:
     means = np.full(len(numbers), np.nan)
     np.divide(np.where(defined, precision, 0.0).sum(axis=(0, 2)), numbers, out=means, where=numbers > 0)
     return means
+
+
+def _unit(result: Result) -> str:
+    """What distances are measured in, by the signature."""
+    rules = dict(result.signature.conventions)
+    if "sticks" in rules:
+        return "as a share of the limb's length"
+    kind, _, rest = rules.get("normalizer", "").partition(":")
+    if not kind:
+        return "in the unit of the coordinates"
+    if kind == "none":
+        return "in pixels"
+    if kind == "fixed":
+        return f"as a share of {float(rest):.12g} pixels"
+    if kind == "joints":
+        return "as a share of the distance of points {} and {}".format(*rest.split("-"))
+    return f"as a share of {KINDS[kind]}"

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 import cvbench
-from cvbench.plots import precision_recall
-from cvbench.result import Result
+from cvbench.metrics.limbs import pcp
+from cvbench.metrics.mpii import pckh
+from cvbench.metrics.pose3d import mpjpe
+from cvbench.plots import hits_over_thresholds, precision_recall
+from cvbench.result import Result, Signature
 
 GROUND_TRUTH: dict[str, Any] = {
     "images": [{"id": 1, "width": 200, "height": 200}],
@@ -77,6 +80,48 @@ def test_precision_of_nothing_is_undefined() -> None:
     for line in precision_recall(result).lines:
         assert np.isnan(line.y).all()
         assert math.isnan(line.figure)
+
+
+def test_hits_over_thresholds() -> None:
+    rng = np.random.default_rng(0)
+    gt = rng.uniform(0, 200, (20, 16, 2))
+    people = {"keypoints": gt, "head_boxes": [[0, 0, 30, 40]] * 20}
+    result = pckh(people, gt + rng.normal(0, 8, gt.shape))
+    curves = hits_over_thresholds(result)
+    assert (curves.figure, curves.y_label, curves.x_limits) == ("PCKh@0.5", "PCKh", (0.0, 0.5))
+    assert curves.x_label == "threshold, as a share of 0.6 times the diagonal of the head box"
+    assert [line.name for line in curves.lines][:3] == ["all", "Head", "Shoulder"]
+    figures = {line.name: line.figure for line in curves.lines}
+    assert figures.pop("all") == result.values["PCKh@0.5"]
+    assert figures == {name: result.values[name] for name in figures}
+    for line, y in zip(curves.lines, result.arrays["y"], strict=True):
+        np.testing.assert_array_equal(line.x, result.arrays["x"])
+        np.testing.assert_array_equal(line.y, y)
+
+
+def test_hits_of_limbs_and_of_joints_in_space() -> None:
+    gt = np.random.default_rng(0).uniform(0, 200, (5, 14, 3))
+    limbs = hits_over_thresholds(pcp(gt[..., :2], gt[..., :2] + 1, "lsp", curve=(0.25, 0.5)))
+    assert (limbs.figure, limbs.x_label) == ("PCP@0.5", "threshold, as a share of the limb's length")
+    joints = hits_over_thresholds(mpjpe(gt, gt + 1))
+    assert (joints.figure, joints.x_label) == ("PCK@150", "threshold, in the unit of the coordinates")
+    assert [line.name for line in joints.lines] == ["as predicted", "aligned"]
+
+
+@pytest.mark.parametrize(
+    ("normalizer", "words"),
+    [
+        ("bbox", "as a share of the longer side of the instance's box"),
+        ("fixed:30.0", "as a share of 30 pixels"),
+        ("joints:0+1-4", "as a share of the distance of points 0+1 and 4"),
+        ("none", "in pixels"),
+    ],
+)
+def test_the_axis_says_what_distances_are_divided_by(normalizer: str, words: str) -> None:
+    signature = Signature("pose.auc@1", (("normalizer", normalizer), ("curve", "0.0")))
+    arrays = {"x": np.array([0.0]), "y": np.array([[0.5]]), "lines": np.array(["all"])}
+    curves = hits_over_thresholds(Result("pose.auc@1", {"AUC": 0.5}, signature, arrays=arrays))
+    assert (curves.x_label, curves.figure, curves.x_limits) == (f"threshold, {words}", "PCK@0", (0.0, 1.0))
 
 
 def test_the_title_names_the_predictions() -> None:
