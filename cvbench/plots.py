@@ -123,9 +123,27 @@ def hits_over_thresholds(result: Result) -> Curves:
     )
 
 
+def cumulative_errors(result: Result) -> Curves:
+    """Share of faces whose error is no larger than x (CED), of all faces and of each group; the number is NME."""
+    x, y, names = (_array(result, name) for name in ("x", "y", "lines"))
+    errors = [result.values["NME"], *(row["NME"] for row in result.tables.get("per_group", []))]
+    return Curves(
+        title=_title(result),
+        figure="NME",
+        x_label=f"error of a face, {_unit(result)}",
+        y_label="share of faces",
+        x_limits=_limits(x),
+        lines=tuple(
+            Line(name, x, line, float(error)) for name, line, error in zip(names.tolist(), y, errors, strict=True)
+        ),
+        signature=str(result.signature),
+    )
+
+
 PLOTS: dict[str, Callable[[Result], Curves]] = {
     "precision_recall": precision_recall,
     "thresholds": hits_over_thresholds,
+    "ced": cumulative_errors,
 }
 """The curves of a result, by the kind of plot that its task names."""
 

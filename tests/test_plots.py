@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 import cvbench
+from cvbench import plots
+from cvbench.metrics.landmarks import nme
 from cvbench.metrics.limbs import pcp
 from cvbench.metrics.mpii import pckh
 from cvbench.metrics.pose3d import mpjpe
-from cvbench.plots import hits_over_thresholds, precision_recall
+from cvbench.plots import cumulative_errors, hits_over_thresholds, precision_recall
 from cvbench.result import Result, Signature
+from cvbench.tasks import TASKS
 
 GROUND_TRUTH: dict[str, Any] = {
     "images": [{"id": 1, "width": 200, "height": 200}],
@@ -124,7 +127,26 @@ def test_the_axis_says_what_distances_are_divided_by(normalizer: str, words: str
     assert (curves.x_label, curves.figure, curves.x_limits) == (f"threshold, {words}", "PCK@0", (0.0, 1.0))
 
 
+def test_cumulative_errors() -> None:
+    rng = np.random.default_rng(0)
+    gt = rng.uniform(0, 200, (20, 68, 2))
+    groups = [["pose"] if i % 3 else ["pose", "blur"] for i in range(20)]
+    result = nme({"keypoints": gt, "groups": groups}, gt + rng.normal(0, 3, gt.shape), "300w")
+    curves = cumulative_errors(result)
+    assert (curves.figure, curves.y_label) == ("NME", "share of faces")
+    assert curves.x_label == "error of a face, as a share of the distance of points 36 and 45"
+    rows = {row["name"]: row["NME"] for row in result.tables["per_group"]}
+    assert {line.name: line.figure for line in curves.lines} == {"all": result.values["NME"], **rows}
+    assert curves.x_limits == (0.0, result.arrays["x"][-1])
+    for line, y in zip(curves.lines, result.arrays["y"], strict=True):
+        np.testing.assert_array_equal(line.y, y)
+
+
 def test_the_title_names_the_predictions() -> None:
     assert precision_recall(boxes()).title == "coco.bbox@1"
     read = replace(boxes(), inputs={"pred": {"path": "runs/7/preds.json", "sha256": "", "bytes": 1}})
     assert precision_recall(read).title == "coco.bbox@1, preds.json"
+
+
+def test_tasks_name_kinds_that_there_are() -> None:
+    assert {task.plot for task in TASKS.values()} - {None} <= set(plots.PLOTS)
