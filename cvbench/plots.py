@@ -8,18 +8,24 @@ matplotlib has otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import textwrap
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbench.errors import InputError
 from cvbench.metrics.instances import KINDS
+from cvbench.report import number
 from cvbench.result import Result
 from cvbench.tasks import texts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Float = NDArray[np.float64]
 
@@ -192,3 +198,76 @@ def _unit(result: Result) -> str:
     if kind == "joints":
         return "as a share of the distance of points {} and {}".format(*rest.split("-"))
     return f"as a share of {KINDS[kind]}"
+
+
+_WHOLE = "#000000"
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+"""Okabe and Ito's, which stay apart for eyes that see few colours; without yellow, which is too light for a line."""
+_DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+_OTHER: dict[str, Any] = {"color": "#c4c4c4", "linewidth": 0.8, "zorder": 2.0}
+"""Of all lines beyond those that can be told apart."""
+_NAME_WIDTH = 40
+"""Characters of a line's name that are shown."""
+
+
+def _looks() -> Iterator[dict[str, Any]]:
+    """Colour and dashes of the lines that can be told apart: the whole, then parts, seen on it where they run along."""
+    yield {"color": _WHOLE, "linewidth": 2.8, "zorder": 2.5}
+    for dashes in _DASHES:
+        yield from ({"color": colour, "linestyle": dashes, "zorder": 3.0} for colour in _COLOURS)
+
+
+def _figure(curves: Curves) -> Figure:
+    from matplotlib.figure import Figure
+
+    looks = list(_looks())
+    others = max(len(curves.lines) - len(looks), 0)
+    labels = [f"{_said(line.figure)}  {_shown(line.name)}" for line in curves.lines[: len(looks)]]
+    labels += [f"{others} more"] * (others > 0)
+    size = 5.6 + 0.07 * max(map(len, labels)), max(4.2, 1.0 + 0.19 * len(labels))  # inches; the axes keep their size
+    figure = Figure(size, layout="constrained")
+    axes = figure.add_subplot(xlim=curves.x_limits, ylim=(0.0, 1.0))
+    drawn = [
+        axes.plot(line.x, line.y, clip_on=False, **_look(line, look))[0]  # in full width along the end of an axis, too
+        for line, look in zip(curves.lines, [*looks, *[_OTHER] * others], strict=False)
+    ]
+    axes.set_title(_shown(curves.title), loc="left", parse_math=False)
+    axes.set_xlabel(_wrapped(curves.x_label))
+    axes.set_ylabel(curves.y_label)
+    legend = axes.legend(
+        drawn[: len(labels)],
+        [""] * len(labels),
+        title=curves.figure,
+        alignment="left",
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1.0),
+        borderaxespad=0.0,
+    )
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set(text=label, parse_math=False)  # given to the legend, "_" in front would hide it and "$" set formulas
+    return figure
+
+
+def _look(line: Line, look: dict[str, Any]) -> dict[str, Any]:
+    """The look of a line: nothing, in the legend neither, where it is undefined, and a point where it is one."""
+    if np.isnan(line.y).all():
+        return look | {"linestyle": "none"}
+    return look | {"marker": "o"} if len(line.x) == 1 else look
+
+
+def _wrapped(label: str) -> str:
+    """A label on lines of about the same length."""
+    return textwrap.fill(label, len(label) // math.ceil(len(label) / 60) + 10)
+
+
+def _said(figure: float) -> str:
+    return "undefined" if np.isnan(figure) else number(figure)
+
+
+def _shown(name: str) -> str:
+    """A name for people: printable, short, and of signs that the font has."""
+    from matplotlib import font_manager
+
+    known = font_manager.get_font(font_manager.findfont("DejaVu Sans")).get_charmap()
+    text = "".join(sign if ord(sign) in known else "\ufffd" for sign in number(name))
+    return text if len(text) <= _NAME_WIDTH else f"{text[: _NAME_WIDTH - 1]}…"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import cvbench
 from cvbench import plots
@@ -15,7 +16,7 @@ from cvbench.metrics.landmarks import nme
 from cvbench.metrics.limbs import pcp
 from cvbench.metrics.mpii import pckh
 from cvbench.metrics.pose3d import mpjpe
-from cvbench.plots import cumulative_errors, hits_over_thresholds, precision_recall
+from cvbench.plots import Curves, Line, cumulative_errors, hits_over_thresholds, precision_recall
 from cvbench.result import Result, Signature
 from cvbench.tasks import TASKS
 
@@ -37,6 +38,23 @@ PREDICTIONS = [
 
 def boxes(**parameters: Any) -> Result:
     return cvbench.score("coco.bbox", GROUND_TRUTH, PREDICTIONS, **parameters)
+
+
+@pytest.fixture(scope="module")
+def curves() -> Curves:
+    return precision_recall(boxes())
+
+
+def named(lines: list[str], y: float = 0.5) -> Curves:
+    x = np.array([0.0, 1.0])
+    return Curves("task@1", "AP", "x", "y", (0.0, 1.0), tuple(Line(n, x, x * y, y) for n in lines), "task@1|rule:1")
+
+
+def texts_of(figure: Figure) -> list[str]:
+    (axes,) = figure.axes
+    legend = axes.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
 
 
 # From results to curves
@@ -150,3 +168,23 @@ def test_the_title_names_the_predictions() -> None:
 
 def test_tasks_name_kinds_that_there_are() -> None:
     assert {task.plot for task in TASKS.values()} - {None} <= set(plots.PLOTS)
+
+
+# What there is in a picture
+
+
+def test_the_legend_has_the_figures(curves: Curves) -> None:
+    figure = plots._figure(curves)
+    assert texts_of(figure) == [f"{line.figure:.5f}  {line.name}" for line in curves.lines]
+    (axes,) = figure.axes
+    assert axes.get_legend().get_title().get_text() == "AP"
+    assert (axes.get_xlim(), axes.get_ylim()) == ((0.0, 1.0), (0.0, 1.0))
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title("left")) == ("recall", "precision", curves.title)
+    for drawn, line in zip(axes.get_lines(), curves.lines, strict=True):
+        np.testing.assert_array_equal(drawn.get_xydata(), np.column_stack([line.x, line.y]))
+
+
+def test_what_is_undefined_is_said_and_not_drawn() -> None:
+    figure = plots._figure(named(["all"], math.nan))
+    assert texts_of(figure) == ["undefined  all"]
+    assert [line.get_linestyle() for line in figure.axes[0].get_lines()] == ["None"]
