@@ -188,3 +188,20 @@ def test_what_is_undefined_is_said_and_not_drawn() -> None:
     figure = plots._figure(named(["all"], math.nan))
     assert texts_of(figure) == ["undefined  all"]
     assert [line.get_linestyle() for line in figure.axes[0].get_lines()] == ["None"]
+
+
+def test_lines_can_be_told_apart_or_are_grey() -> None:
+    figure = plots._figure(named([f"group {i}" for i in range(45)]))
+    lines = figure.axes[0].get_lines()
+    looks = [(line.get_color(), str(line._dash_pattern)) for line in lines]  # there is no public name for it
+    told = 1 + 6 * 4
+    assert len(lines) == 45
+    assert len(set(looks[:told])) == told
+    assert len(set(looks[told:])) == 1
+    assert texts_of(figure) == [*(f"0.50000  group {i}" for i in range(told)), "20 more"]
+
+
+def test_a_point_is_seen() -> None:
+    one = Line("all", np.array([0.5]), np.array([0.2]), 0.2)
+    (drawn,) = plots._figure(replace(named([]), lines=(one,))).axes[0].get_lines()
+    assert drawn.get_marker() == "o"
