@@ -8,7 +8,9 @@ matplotlib has otherwise.
 
 from __future__ import annotations
 
+import io
 import math
+import os
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from cvbench.errors import InputError
 from cvbench.metrics.instances import KINDS
 from cvbench.report import number
-from cvbench.result import Result
+from cvbench.result import Result, replace_file
 from cvbench.tasks import texts
 
 if TYPE_CHECKING:
@@ -199,6 +201,60 @@ def _unit(result: Result) -> str:
         return "as a share of the distance of points {} and {}".format(*rest.split("-"))
     return f"as a share of {KINDS[kind]}"
 
+
+# From curves to files
+
+
+def draw(curves: Curves, path: str | os.PathLike[str]) -> None:
+    """Draw curves into a file, which holds the old picture or the new one at every moment.
+
+    The same curves give the same bytes. What is undefined is named in the legend and not drawn.
+
+    Parameters
+    ----------
+    curves
+    path
+        Ends in one of `FORMATS`.
+    """
+    form = _form(path)
+    from matplotlib import style
+
+    picture = io.BytesIO()
+    with style.context(["default", _STYLE]):
+        _figure(curves).savefig(picture, format=form, metadata=_metadata(curves, form))
+    replace_file(path, picture.getvalue())
+
+
+def _form(path: str | os.PathLike[str]) -> str:
+    suffix = Path(path).suffix
+    if suffix.lower().removeprefix(".") not in FORMATS:
+        found = f"it ends in {suffix}" if suffix else "it has no ending"
+        raise InputError(f"{os.fspath(path)}: {found}; plots are files that end in .{', .'.join(FORMATS)}")
+    return suffix.lower().removeprefix(".")
+
+
+def _metadata(curves: Curves, form: str) -> dict[str, str | None]:
+    """What the file says of itself; no time of its making."""
+    if form == "pdf":
+        return {"Title": curves.title, "Subject": curves.signature, "CreationDate": None}
+    about: dict[str, str | None] = {"Title": curves.title, "Description": curves.signature}
+    return about | ({"Date": None} if form == "svg" else {})
+
+
+_STYLE: dict[str, Any] = {
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.grid": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "savefig.dpi": 200.0,
+    "pdf.fonttype": 42,  # fonts that programs can edit and publishers take
+    "svg.hashsalt": "cvbench",
+}
 
 _WHOLE = "#000000"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 import cvbench
 from cvbench import plots
@@ -16,7 +19,7 @@ from cvbench.metrics.landmarks import nme
 from cvbench.metrics.limbs import pcp
 from cvbench.metrics.mpii import pckh
 from cvbench.metrics.pose3d import mpjpe
-from cvbench.plots import Curves, Line, cumulative_errors, hits_over_thresholds, precision_recall
+from cvbench.plots import Curves, Line, cumulative_errors, draw, hits_over_thresholds, precision_recall
 from cvbench.result import Result, Signature
 from cvbench.tasks import TASKS
 
@@ -205,3 +208,42 @@ def test_a_point_is_seen() -> None:
     one = Line("all", np.array([0.5]), np.array([0.2]), 0.2)
     (drawn,) = plots._figure(replace(named([]), lines=(one,))).axes[0].get_lines()
     assert drawn.get_marker() == "o"
+
+
+def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
+    curves = named(["_hidden", "$x^2$", "$", "a\tb", "über", "日本", "x" * 41, "y" * 40])
+    shown = ["_hidden", "$x^2$", "$", "a\\tb", "über", "\ufffd\ufffd", f"{'x' * 39}…", "y" * 40]
+    assert texts_of(plots._figure(curves)) == [f"0.50000  {name}" for name in shown]
+    draw(replace(curves, title="$\\frac$"), tmp_path / "curves.png")  # formulas would be refused
+
+
+# Files
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("a.png", b"\x89PNG"), ("a.b.PDF", b"%PDF"), ("a.svg", b"<?xml"), ("a.Svg", b"<?xml")]
+)
+def test_the_name_says_the_form(curves: Curves, tmp_path: Path, name: str, start: bytes) -> None:
+    draw(curves, tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("form", plots.FORMATS)
+def test_equal_curves_are_equal_bytes_whatever_the_settings(curves: Curves, tmp_path: Path, form: str) -> None:
+    draw(curves, tmp_path / f"a.{form}")
+    with mpl.rc_context({"text.usetex": True, "font.size": 40, "savefig.dpi": 30, "axes.facecolor": "black"}):
+        before = dict(mpl.rcParams)
+        draw(curves, tmp_path / f"b.{form}")
+        assert mpl.rcParams == before
+    assert (tmp_path / f"a.{form}").read_bytes() == (tmp_path / f"b.{form}").read_bytes()
+
+
+def test_files_hold_the_signature(curves: Curves, tmp_path: Path) -> None:
+    for form in plots.FORMATS:
+        draw(curves, tmp_path / f"a.{form}")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.info["Description"] == curves.signature
+        assert image.info["Title"] == curves.title
+    assert curves.signature in (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert curves.signature.encode() in (tmp_path / "a.pdf").read_bytes()
