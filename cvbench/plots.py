@@ -14,17 +14,18 @@ import os
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.errors import InputError
+from cvbench.errors import InputError, MissingDependency
 from cvbench.metrics.instances import KINDS
 from cvbench.report import number
 from cvbench.result import Result, replace_file
-from cvbench.tasks import texts
+from cvbench.tasks import TASKS, find, texts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -203,6 +204,50 @@ def _unit(result: Result) -> str:
 
 
 # From curves to files
+
+
+def plottable(task: str, path: str | os.PathLike[str]) -> None:
+    """Make sure that results of a task have curves and that these can be drawn into a file of that name.
+
+    Raises
+    ------
+    InputError
+        If the task has none, or the name does not end in one of `FORMATS`.
+    MissingDependency
+        If matplotlib is not installed.
+    """
+    if find(task).plot is None:
+        others = ", ".join(name for name, other in TASKS.items() if other.plot)
+        raise InputError(f"{task} has no curves to draw; these have: {others}")
+    _form(path)
+    if find_spec("matplotlib") is None:
+        raise MissingDependency("plots are drawn by matplotlib, which is not installed: pip install 'cvbench[plots]'")
+
+
+def plot(result: Result, path: str | os.PathLike[str]) -> None:
+    """Draw the curves of a result into a file.
+
+    Parameters
+    ----------
+    result
+        From `cvbench.score` or a metric's ``compute``; results read from JSON hold no curves.
+    path
+        Ends in ``.png``, ``.pdf`` or ``.svg``.
+
+    Raises
+    ------
+    InputError
+        If the task has no curves, the result does not hold them, or the name ends otherwise.
+    MissingDependency
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> result = cvbench.score("coco.bbox", gt, pred)  # doctest: +SKIP
+    >>> plot(result, "curves.svg")  # doctest: +SKIP
+    """
+    plottable(result.task, path)
+    draw(PLOTS[str(find(result.task).plot)](result), path)
 
 
 def draw(curves: Curves, path: str | os.PathLike[str]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,12 @@ from PIL import Image
 
 import cvbench
 from cvbench import plots
+from cvbench.errors import InputError, MissingDependency
 from cvbench.metrics.landmarks import nme
 from cvbench.metrics.limbs import pcp
 from cvbench.metrics.mpii import pckh
 from cvbench.metrics.pose3d import mpjpe
-from cvbench.plots import Curves, Line, cumulative_errors, draw, hits_over_thresholds, precision_recall
+from cvbench.plots import Curves, Line, cumulative_errors, draw, hits_over_thresholds, plot, plottable, precision_recall
 from cvbench.result import Result, Signature
 from cvbench.tasks import TASKS
 
@@ -247,3 +251,49 @@ def test_files_hold_the_signature(curves: Curves, tmp_path: Path) -> None:
         assert image.info["Title"] == curves.title
     assert curves.signature in (tmp_path / "a.svg").read_text(encoding="utf-8")
     assert curves.signature.encode() in (tmp_path / "a.pdf").read_bytes()
+
+
+def test_a_result_is_drawn_by_its_task(tmp_path: Path) -> None:
+    result = boxes()
+    plot(result, tmp_path / "a.svg")
+    draw(precision_recall(result), tmp_path / "b.svg")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("task", "path", "message"),
+    [
+        ("coco.bbox", "a.gif", "a.gif: it ends in .gif; plots are files that end in .png, .pdf, .svg"),
+        ("coco.bbox", "png", "png: it has no ending; plots are files that end in .png, .pdf, .svg"),
+        ("semantic.miou", "a.png", "semantic.miou has no curves to draw; these have: coco.bbox, coco.segm"),
+        ("coco.bbx", "a.png", "there is no task 'coco.bbx'; did you mean 'coco.bbox'?"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(task: str, path: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        plottable(task, path)
+
+
+def test_a_result_without_arrays_is_refused(tmp_path: Path) -> None:
+    read = Result.from_json(boxes().to_json())
+    with pytest.raises(InputError, match="the result of coco.bbox@1 holds no curve"):
+        plot(read, tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_matplotlib_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingDependency, match=r"pip install 'cvbench\[plots\]'"):
+        plottable("coco.bbox", "a.png")
+
+
+def test_pyplot_is_never_loaded(tmp_path: Path) -> None:
+    (tmp_path / "gt.json").write_text(json.dumps(GROUND_TRUTH))
+    (tmp_path / "pred.json").write_text(json.dumps(PREDICTIONS))
+    code = (
+        "import sys, cvbench, cvbench.plots\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "cvbench.plots.plot(cvbench.score('coco.bbox', 'gt.json', 'pred.json'), 'a.png')\n"
+        "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
