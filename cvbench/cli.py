@@ -138,7 +138,7 @@ SCORE_EXAMPLES = """\b
 Examples:
   cvbench score coco.bbox gt.json preds.json
   cvbench score coco.segm gt.json preds.json -p max_dets=1,10,500 --per-category
-  cvbench score coco.bbox gt.json preds.json -o result.json
+  cvbench score coco.bbox gt.json preds.json -o result.json --plot curves.png
   cvbench score coco.bbox gt.json preds.json --expect AP=0.5046 --atol 1e-4
   cvbench score coco.panoptic gt.json preds.json -p boundary=yes
   cvbench score semantic.miou gt/ preds/ -p num_classes=19 -p ignore_index=255
@@ -162,6 +162,10 @@ def score(
     arrays: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the curves to FILE (.npz).", show_default=False)
     ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Draw the curves into FILE (.png, .pdf, .svg).", show_default=False),
+    ] = None,
     per_category: Annotated[
         bool, typer.Option("--per-category", help="Show the figures of each category, joint or landmark, too.")
     ] = False,
@@ -182,9 +186,11 @@ def score(
         expected = [_expectation(text) for text in expect or ()]
         chosen, parameters = _task(task, parameter)
         form = form or _form_of(output)
-        for path in filter(None, (output, arrays)):
+        for path in filter(None, (output, arrays, plot)):
             if not Path(path).resolve().parent.is_dir():
                 raise InputError(f"{path}: there is no folder to write this file to")
+        if plot is not None:
+            _plottable(chosen.name, plot)
 
         from cvbench.progress import watched
         from cvbench.scoring import score as run
@@ -194,6 +200,8 @@ def score(
         _know_figures(expected, result)
         if arrays is not None:
             _write_arrays(arrays, result)
+        if plot is not None:
+            _draw_curves(plot, result)
         # on standard output, a table is data and the notes beside it are talk; a document holds both
         style = _style(chosen, parameters, per_category, notes=output is not None or form is ResultForm.md)
         _write_result(result, form, style, output)
@@ -261,6 +269,19 @@ def _write_arrays(path: str, result: Result) -> None:
     packed = io.BytesIO()
     np.savez_compressed(packed, **result.arrays)  # type: ignore[arg-type]  # its one keyword option is a bool
     replace_file(path, packed.getvalue())
+
+
+def _plottable(task: str, path: str) -> None:
+    """Refuse a plot that could not be drawn before anything is read."""
+    from cvbench.plots import plottable
+
+    plottable(task, path)
+
+
+def _draw_curves(path: str, result: Result) -> None:
+    from cvbench.plots import plot
+
+    plot(result, path)
 
 
 def _style(task: Task, parameters: dict[str, Any], per_category: bool, notes: bool) -> Style:
