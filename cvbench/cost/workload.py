@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 from typing import Any
 
-from cvbench.errors import InputError
+from cvbench.cost.machine import DTYPES, import_torch
+from cvbench.errors import InputError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -79,3 +80,63 @@ class Workload:
 
 Build = Callable[[Conditions], Workload]
 """Makes a workload under given conditions, in a fresh process: a function, or anything else that can be pickled."""
+
+
+@dataclass(frozen=True)
+class ModuleWorkload:
+    """Makes the workload of a torch module: its forward in inference mode, over random images.
+
+    Attributes
+    ----------
+    model
+        A function without arguments that makes a module, or a module. `cvbench.cost.latency.measure_latency` sends
+        other processes a copy of it; whoever calls this object gets the module itself, in eval mode and converted.
+    shape
+        Of one input without the batch: channels, height, width.
+    inputs
+        Number of distinct batches.
+
+    Examples
+    --------
+    >>> import torch
+    >>> workload = ModuleWorkload(lambda: torch.nn.Conv2d(3, 8, 3), (3, 32, 32))(Conditions(batch=2))
+    >>> with workload.context():
+    ...     print(tuple(workload.forward(workload.inputs[0]).shape))
+    (2, 8, 30, 30)
+    """
+
+    model: Any
+    shape: tuple[int, ...]
+    inputs: int = 32
+
+    def __call__(self, conditions: Conditions) -> Workload:
+        """The workload under these conditions; threads are the process's affair.
+
+        Raises
+        ------
+        InputError
+            The type or memory format is unknown, or the format does not fit the shape.
+        MissingDependency
+            Torch is not installed.
+        """
+        torch = import_torch()
+        formats = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+        for value, known in ((conditions.dtype, DTYPES), (conditions.memory_format, formats)):
+            if value not in known:
+                raise InputError(f"{value!r} is unknown{did_you_mean(value, known)}")
+        if conditions.memory_format == "channels_last" and len(self.shape) != 3:
+            raise InputError(f"inputs of shape {self.shape}: channels_last is for channels, height, width")
+        module = self.model if isinstance(self.model, torch.nn.Module) else self.model()
+        target = {
+            "device": conditions.device,
+            "dtype": getattr(torch, conditions.dtype),
+            "memory_format": formats[conditions.memory_format],
+        }
+        random_numbers = torch.Generator().manual_seed(0)
+        images = [torch.rand(conditions.batch, *self.shape, generator=random_numbers) for _ in range(self.inputs)]
+        return Workload(
+            inputs=[image.to(**target) for image in images],
+            forward=module.eval().to(**target),
+            sync=getattr(torch, torch.device(conditions.device).type).synchronize,
+            context=torch.inference_mode,
+        )
