@@ -6,11 +6,15 @@ Clock and calibration are arguments, so that all of it can be tested without a m
 from __future__ import annotations
 
 import gc
+import math
+import os
 import random
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
+from pathlib import Path
 from time import perf_counter_ns
 
 import numpy as np
@@ -207,3 +211,81 @@ def failures_named(name: str) -> Iterator[None]:
         raise type(error)(error.message, where=error.where or f"latency of {name}") from error
     except Exception as error:
         raise InputError(f"{type(error).__name__}: {error}", where=f"latency of {name}") from error
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """A model's first moments in a process of its own.
+
+    Attributes
+    ----------
+    build_seconds
+        From the import of what makes it until it can be called, with its inputs.
+    first_call_seconds
+        Of all stages: compilation and first allocations are in it.
+    resident_before_bytes
+        Memory in RAM before the model was built: the interpreter and cvbench. NaN where the system does not say.
+    peak_bytes
+        The most memory in RAM, all in all, until 5 more calls had been made. NaN where the system does not say.
+    threads
+        What the process ran with: ``processors`` it may use and threads by library, of those that were loaded.
+    """
+
+    build_seconds: float
+    first_call_seconds: float
+    resident_before_bytes: float
+    peak_bytes: float
+    threads: dict[str, int]
+
+
+def cold_start(name: str, build: Callable[[], Workload], clock: Clock = perf_counter_ns) -> ColdStart:
+    """Build a workload and call it, in a process that has not done so before.
+
+    Parameters
+    ----------
+    name
+        Of the model, for errors.
+    build
+        Imports what it needs and makes the workload.
+    clock
+        Says the time in nanoseconds.
+    """
+    resident = memory("VmRSS")
+    with failures_named(name):
+        start = clock()
+        workload = build()
+        built = clock() - start
+        timed = Timed(workload, clock)
+        with workload.context():
+            first = sum(timed())
+            for _ in range(LEAST):
+                timed()
+    return ColdStart(built / 1e9, first / 1e9, resident, memory("VmHWM"), threads_in_use())
+
+
+def memory(name: str) -> float:
+    """Bytes of this process by Linux' name for them, such as ``VmHWM`` for its peak; NaN on other systems.
+
+    ``getrusage`` is no substitute: the peak that it tells is inherited from the process that started this one.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return math.nan
+    lines = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines())
+    return 1024.0 * int(lines[name].removesuffix("kB"))
+
+
+def threads_in_use() -> dict[str, int]:
+    """Processors and threads that this process uses, of the libraries that it has loaded."""
+    torch, numba = sys.modules.get("torch"), sys.modules.get("numba")
+    found = {"processors": processors()}
+    if torch is not None:
+        found |= {"torch": torch.get_num_threads(), "torch_interop": torch.get_num_interop_threads()}
+    if numba is not None:
+        found["numba"] = numba.get_num_threads()
+    return found
+
+
+def processors() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

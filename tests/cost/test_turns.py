@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 
 from cost.fake_clock import FakeClock, Takes
+from cvbench.cost import turns as module
 from cvbench.cost.statistics import WarmUp
-from cvbench.cost.turns import Plan, Timed, take_turns
+from cvbench.cost.turns import Plan, Timed, cold_start, memory, take_turns
 from cvbench.cost.workload import Workload
 from cvbench.errors import InputError, MismatchError
 
@@ -123,6 +125,31 @@ def test_the_same_input_again_is_no_other_input() -> None:
     workload = Workload(INPUTS[:2] * 9, lambda item: item)
     with pytest.raises(InputError, match="latency of a: 2 distinct inputs; expected 3"):
         take_turns({"a": workload}, SMALL, 0, clock=FakeClock(), calibrate=constant)
+
+
+def test_a_cold_start_has_its_build_and_its_first_call() -> None:
+    clock = FakeClock()
+    forward = Takes(clock, 5 * 10**9, *[1] * 10)
+
+    def build() -> Workload:
+        clock.spend(2 * 10**9)
+        return Workload(INPUTS, forward)
+
+    cold = cold_start("a", build, clock)
+    assert (cold.build_seconds, cold.first_call_seconds, forward.calls) == (2, 5, 6)
+    assert cold.peak_bytes >= cold.resident_before_bytes > 2**20
+    assert cold.threads["processors"] >= 1
+
+
+def test_a_failing_build_names_the_model() -> None:
+    with pytest.raises(InputError, match="latency of a: KeyError: 'weights'"):
+        cold_start("a", lambda: {}["weights"], FakeClock())
+
+
+def test_memory_is_not_known_where_the_system_does_not_say(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert memory("VmHWM") >= memory("VmRSS") / 2 > 0  # the kernel updates the two at different times
+    monkeypatch.setattr(module, "Path", lambda name: tmp_path / "missing")
+    assert math.isnan(memory("VmHWM"))
 
 
 @pytest.mark.parametrize("wrong", [{"processes": 0}, {"rounds": 0}, {"samples": 4}, {"seconds": 0}, {"distinct": 0}])
