@@ -1,0 +1,89 @@
+"""What is made of times."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from cvbench.cost.latency import Latency
+from cvbench.cost.turns import ColdStart, Plan
+from cvbench.cost.workload import Conditions
+from cvbench.errors import InputError
+from cvbench.result import Result, Signature
+
+MS = 10**6
+COLD = ColdStart(1.0, 0.5, 100e6, 300e6, {"processors": 4, "torch": 2})
+
+
+def latency(forward: np.ndarray, *, post: np.ndarray | None = None, batch: int = 1) -> Latency:
+    """Made of times (P, R, N) in ns."""
+    p, r, n = forward.shape
+    stages = {"forward": forward.ravel()} | ({} if post is None else {"post": post.ravel()})
+    process, round_, _ = (index.ravel() for index in np.indices(forward.shape))
+    return Latency(
+        name="model",
+        conditions=Conditions(batch=batch),
+        plan=Plan(p, r, max(n, 5)),
+        samples=stages if post is None else stages | {"e2e": (forward + post).ravel()},
+        process=process,
+        round=round_,
+        warm_up=np.full((p, r), 5),
+        calibration=np.full((p, r, 2), 1000),
+        cold=COLD,
+        load_average=0.0,
+        noise=(),
+    )
+
+
+# What times say ------------------------------------------------------------------------------------------------------
+
+
+def test_percentiles_and_bounds_are_in_milliseconds() -> None:
+    times = np.arange(1, 751).reshape(5, 3, 50) * MS
+    found = latency(times, batch=4)
+    assert [found.milliseconds(p) for p in (50, 90, 99)] == [375, 675, 743]
+    assert found.bound_milliseconds(99) == 749  # one sample may be above
+    assert found.images_per_second() == 4 / 0.375
+    assert found.headline == "forward"
+
+
+def test_bounds_of_few_calls_are_undefined() -> None:
+    found = latency(np.arange(1, 101).reshape(2, 1, 50) * MS)
+    assert not math.isnan(found.bound_milliseconds(90))
+    assert math.isnan(found.bound_milliseconds(99))
+    assert math.isnan(found.values()["p99_bound_ms"])
+
+
+def test_the_headline_is_the_whole_chain() -> None:
+    forward, post = np.full((2, 2, 5), 3 * MS), np.full((2, 2, 5), 4 * MS)
+    found = latency(forward, post=post)
+    assert [(row["stage"], row["p50_ms"], row["calls"]) for row in found.rows()] == [
+        ("forward", 3, 20),
+        ("post", 4, 20),
+        ("e2e", 7, 20),
+    ]
+    assert found.values()["p50_ms"] == found.milliseconds() == 7
+    assert found.values()["peak_rss_delta_bytes"] == 200e6
+    with pytest.raises(InputError, match="model has no stage 'pots'; did you mean 'post'"):
+        found.milliseconds(50, "pots")
+
+
+def test_processes_that_disagree_show_it() -> None:
+    times = np.array([100, 110, 121])[:, None, None] * np.ones((3, 2, 5), np.int64)
+    found = latency(times)
+    assert found.process_spread() == pytest.approx(0.21, rel=1e-12)
+    assert found.round_medians().tolist() == [[100, 100], [110, 110], [121, 121]]
+
+
+def test_what_is_measured_fits_into_a_result() -> None:
+    found = latency(np.full((2, 2, 5), 3 * MS))
+    signature = Signature("model.cost@1", tuple(found.conditions.conventions()))
+    tables = {"latency": found.rows()}
+    result = Result(
+        "model.cost@1", found.values(), signature, tables=tables, notes=found.notes(), arrays=found.arrays()
+    )
+    assert Result.from_json(result.to_json()).same_scores(result)
+    assert result.arrays["latency_forward_ns"].sum() == 60 * MS
+    assert result.notes == ["2 processes of 2 rounds; threads: processors 4, torch 2"]
