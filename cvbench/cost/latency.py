@@ -18,6 +18,11 @@ Int = NDArray[np.int64]
 PERCENTILES = (50, 90, 99)
 
 
+DRIFT, SPREAD, LOAD = 0.03, 0.10, 0.25
+"""What marks figures as noisy when exceeded: the slowest calibration over the fastest, less 1; the interquartile range
+over the median; the load average per processor."""
+
+
 @dataclass(frozen=True, eq=False)
 class Latency:
     """The times of one model and what they say.
@@ -149,3 +154,34 @@ class Latency:
         threads = ", ".join(f"{name} {number}" for name, number in self.cold.threads.items())
         said = [f"{self.plan.processes} processes of {self.plan.rounds} rounds; threads: {threads}"]
         return said + [f"noisy: {reason}" for reason in self.noise]
+
+
+def noise_reasons(
+    calibration: Int, headline: Int, load_average: float, processors: int, unsettled: int = 0
+) -> tuple[str, ...]:
+    """Why times are to be taken with care.
+
+    Parameters
+    ----------
+    calibration : (P, R, 2)
+        Times of the fixed piece of work.
+    headline : (N,)
+        Times of the stage that stands for the model.
+    load_average
+        When measuring began; NaN for unknown.
+    processors
+        That may be used.
+    unsettled
+        Turns whose warm-up ended before the median stood still.
+    """
+    reasons = []
+    drift, spread = float(np.ptp(calibration) / calibration.min()), relative_spread(headline)
+    if drift > DRIFT:
+        reasons.append(f"the same piece of work took up to {drift:.1%} longer (more than {DRIFT:.0%})")
+    if spread > SPREAD:
+        reasons.append(f"the middle half of times spans {spread:.1%} of the median (more than {SPREAD:.0%})")
+    if load_average > LOAD * processors:
+        reasons.append(f"the load average was {load_average:.2f} on {processors} processors (more than {LOAD} of each)")
+    if unsettled:
+        reasons.append(f"warm-up did not settle in {unsettled} turns")
+    return tuple(reasons)

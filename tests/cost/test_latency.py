@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from cvbench.cost.latency import Latency
+from cvbench.cost.latency import Latency, noise_reasons
 from cvbench.cost.turns import ColdStart, Plan
 from cvbench.cost.workload import Conditions
 from cvbench.errors import InputError
@@ -87,3 +88,40 @@ def test_what_is_measured_fits_into_a_result() -> None:
     assert Result.from_json(result.to_json()).same_scores(result)
     assert result.arrays["latency_forward_ns"].sum() == 60 * MS
     assert result.notes == ["2 processes of 2 rounds; threads: processors 4, torch 2"]
+
+
+# Noise ---------------------------------------------------------------------------------------------------------------
+
+STEADY = np.full((3, 2, 2), 1000)
+CALM = np.full(20, 1000)
+
+
+def drifting(slowest: int) -> np.ndarray:
+    times = STEADY.copy()
+    times[1, 0, 1] = slowest
+    return times
+
+
+@pytest.mark.parametrize(
+    ("calibration", "times", "load", "unsettled", "reasons"),
+    [
+        (STEADY, CALM, 1.0, 0, []),
+        (STEADY, CALM, math.nan, 0, []),
+        (drifting(1030), CALM, 0.0, 0, []),
+        (drifting(1031), CALM, 0.0, 0, ["the same piece of work took up to 3.1% longer (more than 3%)"]),
+        (STEADY, np.repeat([1000, 1100], [10, 10]), 0.0, 0, []),
+        (STEADY, np.repeat([1000, 1101], [10, 10]), 0.0, 0, ["the middle half of times spans 10.1% of the median"]),
+        (STEADY, CALM, 1.01, 0, ["the load average was 1.01 on 4 processors (more than 0.25 of each)"]),
+        (STEADY, CALM, 0.0, 2, ["warm-up did not settle in 2 turns"]),
+        (drifting(2000), CALM, 4.0, 1, ["the same piece", "the load average", "warm-up did not settle"]),
+    ],
+)
+def test_figures_are_noisy_for_named_reasons(
+    calibration: np.ndarray, times: np.ndarray, load: float, unsettled: int, reasons: list[str]
+) -> None:
+    found = noise_reasons(calibration, times, load, 4, unsettled)
+    assert len(found) == len(reasons)
+    assert all(told.startswith(reason) for told, reason in zip(found, reasons, strict=True))
+    noisy = replace(latency(np.full((1, 1, 5), MS)), noise=found)
+    assert noisy.noisy == bool(reasons)
+    assert [note for note in noisy.notes() if note.startswith("noisy: ")] == [f"noisy: {told}" for told in found]
