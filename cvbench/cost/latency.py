@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.cost.statistics import percentile, relative_spread, upper_bound
+from cvbench.cost.statistics import Ratio, percentile, ratio_of_times, relative_spread, upper_bound
 from cvbench.cost.turns import ColdStart, Plan
 from cvbench.cost.workload import Conditions
-from cvbench.errors import InputError, did_you_mean
+from cvbench.errors import InputError, MismatchError, did_you_mean
 from cvbench.result import Row
 
 Int = NDArray[np.int64]
@@ -154,6 +155,28 @@ class Latency:
         threads = ", ".join(f"{name} {number}" for name, number in self.cold.threads.items())
         said = [f"{self.plan.processes} processes of {self.plan.rounds} rounds; threads: {threads}"]
         return said + [f"noisy: {reason}" for reason in self.noise]
+
+
+def speed_ratio(a: Latency, b: Latency, stage: str | None = None, **options: Any) -> Ratio:
+    """How many times as long `a` takes as `b`, with an interval; a tie where the interval holds 1.
+
+    Parameters
+    ----------
+    a, b
+        From one call of `measure_latencies`, so that their turns lie side by side.
+    stage
+        None for the headline.
+    **options
+        See `cvbench.cost.statistics.ratio_of_times`.
+
+    Raises
+    ------
+    MismatchError
+        They were not measured together.
+    """
+    if not np.array_equal(a.calibration, b.calibration):
+        raise MismatchError(f"{a.name} and {b.name} did not take turns; measure them in one call of measure_latencies")
+    return ratio_of_times(a.round_medians(stage), b.round_medians(stage), **options)
 
 
 def noise_reasons(

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cvbench.cost.latency import Latency, noise_reasons
+from cvbench.cost.latency import Latency, noise_reasons, speed_ratio
 from cvbench.cost.turns import ColdStart, Plan
 from cvbench.cost.workload import Conditions
-from cvbench.errors import InputError
+from cvbench.errors import InputError, MismatchError
 from cvbench.result import Result, Signature
 
 MS = 10**6
@@ -125,3 +125,22 @@ def test_figures_are_noisy_for_named_reasons(
     noisy = replace(latency(np.full((1, 1, 5), MS)), noise=found)
     assert noisy.noisy == bool(reasons)
     assert [note for note in noisy.notes() if note.startswith("noisy: ")] == [f"noisy: {told}" for told in found]
+
+
+# Ratios --------------------------------------------------------------------------------------------------------------
+
+
+def test_models_that_took_turns_are_compared_round_by_round() -> None:
+    times = np.random.default_rng(0).integers(1000, 1100, (3, 4, 9))
+    ratio = speed_ratio(latency(2 * times), latency(times))
+    assert (ratio.value, ratio.low, ratio.high) == pytest.approx((2, 2, 2), rel=1e-14)
+    assert speed_ratio(latency(times), latency(times[::-1])).tie
+    twice = latency(times, post=2 * times)
+    assert speed_ratio(twice, latency(times, post=times), "post").value == pytest.approx(2, rel=1e-14)
+    assert speed_ratio(twice, latency(times, post=times)).value == pytest.approx(1.5, rel=1e-14)
+
+
+def test_models_that_did_not_take_turns_are_not_compared() -> None:
+    a = latency(np.full((2, 2, 5), MS))
+    with pytest.raises(MismatchError, match="did not take turns"):
+        speed_ratio(a, replace(a, calibration=a.calibration + 1))
