@@ -1,23 +1,55 @@
-"""How long a model takes, and how sure that is: percentiles, their bounds, spreads, and reasons for doubt."""
+"""How long a model takes, and how sure that is.
+
+What is timed is a chain of stages, ``pre`` → ``forward`` → ``post``, one call at a time on the next of many inputs.
+
+1. One fresh process for each model builds it and calls it for the first time: cold start and memory.
+2. In several more fresh processes all models take turns, in rounds of random order, so that a machine that slows down
+   slows all of them. A turn begins with warm-up until the running median stands still and ends after a fixed number
+   of calls, or a fixed time.
+3. Before and after each round a fixed piece of work is timed. Where that drifts, times scatter, or the machine is
+   busy, the figures are marked noisy, with the reasons.
+
+Raw times are kept; everything else is derived from them.
+
+Processes are spawned: a script has to call these functions under ``if __name__ == "__main__":``, and models have to be
+made by functions that other processes can import.
+"""
 
 from __future__ import annotations
 
+import io
+import math
+import multiprocessing
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from time import perf_counter_ns
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbench.cost.machine import Clock, calibrate
 from cvbench.cost.statistics import Ratio, percentile, ratio_of_times, relative_spread, upper_bound
-from cvbench.cost.turns import ColdStart, Plan
-from cvbench.cost.workload import Conditions
+from cvbench.cost.turns import ColdStart, Plan, Turn, cold_start, failures_named, processors, take_turns
+from cvbench.cost.workload import Build, Conditions, Workload
 from cvbench.errors import InputError, MismatchError, did_you_mean
 from cvbench.result import Row
 
 Int = NDArray[np.int64]
+T = TypeVar("T")
+Progress = Callable[[str, int, int], object]
+Calibrate = Callable[[Clock], int]
 
 PERCENTILES = (50, 90, 99)
 
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS")
+"""Variables of the environment from which libraries read their number of threads."""
 
 DRIFT, SPREAD, LOAD = 0.03, 0.10, 0.25
 """What marks figures as noisy when exceeded: the slowest calibration over the fastest, less 1; the interquartile range
@@ -208,3 +240,182 @@ def noise_reasons(
     if unsettled:
         reasons.append(f"warm-up did not settle in {unsettled} turns")
     return tuple(reasons)
+
+
+# Fresh processes -----------------------------------------------------------------------------------------------------
+
+
+def measure_latency(
+    build: Build,
+    *,
+    name: str = "model",
+    conditions: Conditions | None = None,
+    plan: Plan | None = None,
+    clock: Clock = perf_counter_ns,
+    calibrate: Calibrate = calibrate,
+    progress: Progress | None = None,
+) -> Latency:
+    """Time one model by the protocol of this module; see `measure_latencies`."""
+    return measure_latencies(
+        {name: build}, conditions=conditions, plan=plan, clock=clock, calibrate=calibrate, progress=progress
+    )[name]
+
+
+def measure_latencies(
+    builds: Mapping[str, Build],
+    *,
+    conditions: Conditions | None = None,
+    plan: Plan | None = None,
+    clock: Clock = perf_counter_ns,
+    calibrate: Calibrate = calibrate,
+    progress: Progress | None = None,
+) -> dict[str, Latency]:
+    """Time models side by side by the protocol of this module.
+
+    Parameters
+    ----------
+    builds
+        By name, what makes each workload: a function of the conditions that other processes can import, or an object
+        such as `cvbench.cost.workload.ModuleWorkload`.
+    conditions
+        The same for all; None for one image, one thread and float32.
+    plan
+        How much is timed; None for 750 calls of each model.
+    clock
+        Says the time in nanoseconds.
+    calibrate
+        Times a fixed piece of work by a clock.
+    progress
+        Called with ``"latency"``, the number of processes that have ended and that of all.
+
+    Returns
+    -------
+    dict of Latency
+        In the order of `builds`.
+
+    Raises
+    ------
+    InputError
+        A workload cannot be sent to another process, fails, has too few inputs, or its process dies.
+    """
+    conditions, plan = conditions or Conditions(), plan or Plan()
+    if not builds:
+        raise InputError("there is nothing to time; expected at least one model")
+    load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan
+    total = len(builds) + plan.processes
+
+    def fresh(function: Callable[..., T], done: int, builds: Mapping[str, Build], *arguments: Any) -> T:
+        payload = _packed(clock, (dict(builds), conditions, plan, calibrate), ", ".join(builds))
+        outcome = _in_fresh_process(function, conditions, ", ".join(builds), payload, *arguments)
+        if progress is not None:
+            progress("latency", done, total)
+        return outcome
+
+    cold = {name: fresh(_cold, i + 1, {name: build}, name) for i, (name, build) in enumerate(builds.items())}
+    runs = [fresh(_run, len(builds) + p + 1, builds, plan.seed + p) for p in range(plan.processes)]
+    calibration = np.stack([calibrations for _, calibrations in runs])
+    latencies = {}
+    for name in builds:
+        turns = [turn for taken, _ in runs for turn in sorted(taken, key=lambda turn: turn.round) if turn.name == name]
+        samples = samples_of(turns)
+        unsettled = sum(not turn.settled for turn in turns)
+        shape = plan.processes, plan.rounds
+        process, round_ = (np.repeat(index.ravel(), [len(turn.times) for turn in turns]) for index in np.indices(shape))
+        latencies[name] = Latency(
+            name=name,
+            conditions=conditions,
+            plan=plan,
+            samples=samples,
+            process=process,
+            round=round_,
+            warm_up=np.array([turn.warm_up for turn in turns], np.int64).reshape(shape),
+            calibration=calibration,
+            cold=cold[name],
+            load_average=load_average,
+            noise=noise_reasons(calibration, [*samples.values()][-1], load_average, processors(), unsettled),
+        )
+    return latencies
+
+
+def samples_of(turns: Sequence[Turn]) -> dict[str, Int]:
+    """The times of all turns by stage; where there are several, their sum follows as ``e2e``."""
+    times = np.concatenate([turn.times for turn in turns])
+    samples = dict(zip(turns[0].stages, times.T, strict=True))
+    return samples if len(samples) == 1 else samples | {"e2e": times.sum(axis=1)}
+
+
+def _packed(clock: Clock, rest: object, names: str) -> bytes:
+    """Both as bytes that can be read one after the other. What is in both, such as a clock, stays one object."""
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer)
+    try:
+        pickler.dump(clock)
+        pickler.dump(rest)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        message = f"cannot be sent to a fresh process ({error}); make it by a function of a module, not within another"
+        raise InputError(message, where=f"latency of {names}") from error
+    return buffer.getvalue()
+
+
+def _cold(payload: bytes, name: str) -> ColdStart:
+    """Cold start of the one model in the payload. Reading it imports what makes the model, so that is timed, too."""
+    unpickler = pickle.Unpickler(io.BytesIO(payload))
+
+    def build() -> Workload:
+        builds, conditions, _, _ = unpickler.load()
+        workload: Workload = builds[name](conditions)
+        _limit_torch(conditions)
+        return workload
+
+    return cold_start(name, build, unpickler.load())
+
+
+def _run(payload: bytes, seed: int) -> tuple[list[Turn], Int]:
+    """The turns of all models in this process, and the calibrations."""
+    unpickler = pickle.Unpickler(io.BytesIO(payload))
+    clock = unpickler.load()
+    builds, conditions, plan, calibrate = unpickler.load()
+    workloads = {}
+    for name, build in builds.items():
+        with failures_named(name):
+            workloads[name] = build(conditions)
+    _limit_torch(conditions)
+    return take_turns(workloads, plan, seed, clock=clock, calibrate=calibrate)
+
+
+def _limit_torch(conditions: Conditions) -> None:
+    """Tell torch, where it was loaded, what it does not read from the environment: threads between operators."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(conditions.threads)
+        if torch.get_num_interop_threads() != conditions.interop_threads:
+            torch.set_num_interop_threads(conditions.interop_threads)
+
+
+def _in_fresh_process(function: Callable[..., T], conditions: Conditions, names: str, *arguments: Any) -> T:
+    """What `function` returns in a new process that has so many threads and ends with the call."""
+    spawn = multiprocessing.get_context("spawn")
+    with _threads_in_environment(conditions.threads), ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        try:
+            return pool.submit(function, *arguments).result()
+        except BrokenProcessPool as error:
+            message = (
+                "the process ended before its work did: out of memory, or a script that does not call this under "
+                "`if __name__ == '__main__':`"
+            )
+            raise InputError(message, where=f"latency of {names}") from error
+
+
+@contextmanager
+def _threads_in_environment(threads: int) -> Iterator[None]:
+    """Processes that start meanwhile use so many threads: libraries read these variables when they are loaded."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,16 +1,20 @@
-"""What is made of times."""
+"""Fresh processes and what is made of their times, on a fake clock."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cvbench.cost.latency import Latency, noise_reasons, speed_ratio
-from cvbench.cost.turns import ColdStart, Plan
-from cvbench.cost.workload import Conditions
+from cost.fake_clock import FakeClock, Takes
+from cvbench.cost import latency as module
+from cvbench.cost.latency import Latency, measure_latencies, noise_reasons, samples_of, speed_ratio
+from cvbench.cost.turns import ColdStart, Plan, Turn
+from cvbench.cost.workload import Conditions, Workload
 from cvbench.errors import InputError, MismatchError
 from cvbench.result import Result, Signature
 
@@ -90,6 +94,18 @@ def test_what_is_measured_fits_into_a_result() -> None:
     assert result.notes == ["2 processes of 2 rounds; threads: processors 4, torch 2"]
 
 
+def test_stages_of_all_turns_are_joined_and_added_up() -> None:
+    turns = [Turn("a", r, ("pre", "forward"), np.array([[1, 10], [2, 20]]) + r, 5, True) for r in range(2)]
+    samples = samples_of(turns)
+    assert {name: times.tolist() for name, times in samples.items()} == {
+        "pre": [1, 2, 2, 3],
+        "forward": [10, 20, 11, 21],
+        "e2e": [11, 22, 13, 24],
+    }
+    alone = [replace(turn, stages=("forward",), times=turn.times[:, 1:]) for turn in turns]
+    assert list(samples_of(alone)) == ["forward"]
+
+
 # Noise ---------------------------------------------------------------------------------------------------------------
 
 STEADY = np.full((3, 2, 2), 1000)
@@ -144,3 +160,63 @@ def test_models_that_did_not_take_turns_are_not_compared() -> None:
     a = latency(np.full((2, 2, 5), MS))
     with pytest.raises(MismatchError, match="did not take turns"):
         speed_ratio(a, replace(a, calibration=a.calibration + 1))
+
+
+# Fresh processes -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Scripted:
+    """Makes a workload whose forward takes the listed times, and whose post tells of its process."""
+
+    clock: FakeClock
+    times: tuple[int, ...]
+    log: Path
+
+    def __call__(self, conditions: Conditions) -> Workload:
+        self.clock.spend(3 * 10**9)
+        variables = {os.environ[name] for name in module.THREADS}
+        with self.log.open("a") as file:
+            file.write(f"{os.getpid()} {','.join(variables)} {conditions.batch}\n")
+        return Workload([object() for _ in range(4)], Takes(self.clock, *self.times), post=Takes(self.clock, 7))
+
+
+def constant(clock: FakeClock) -> int:
+    return 1000
+
+
+def test_models_take_turns_in_fresh_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (9e9, 0, 0))
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    clock, told = FakeClock(), []
+    builds = {"a": Scripted(clock, (10**9, *[100] * 500), tmp_path / "a"), "b": Scripted(clock, (200,), tmp_path / "b")}
+    found = measure_latencies(
+        builds,
+        conditions=Conditions(batch=2, threads=3),
+        plan=Plan(processes=2, rounds=2, samples=6, distinct=4),
+        clock=clock,
+        calibrate=constant,
+        progress=lambda *step: told.append(step),
+    )
+    a, b = found.values()
+    assert (a.milliseconds(50, "forward"), b.milliseconds(50, "forward"), b.milliseconds()) == (1e-4, 2e-4, 207e-6)
+    assert (a.cold.build_seconds, a.cold.first_call_seconds) == (3, 1 + 7e-9)
+    # Medians 10⁹, 5·10⁸ and then 107, five times: the first call of the process is warm-up.
+    assert a.warm_up.tolist() == [[7, 5], [7, 5]]
+    assert a.process.tolist() == [0] * 12 + [1] * 12
+    assert a.round.tolist() == ([0] * 6 + [1] * 6) * 2
+    assert a.calibration.tolist() == b.calibration.tolist() == [[[1000, 1000]] * 2] * 2
+    assert [reason.split(" was ")[0] for reason in a.noise] == ["the load average"]
+    assert speed_ratio(a, b).verdict == "faster"
+    runs = [line.split() for name in "ab" for line in (tmp_path / name).read_text().splitlines()]
+    assert [run[1:] for run in runs] == [["3", "2"]] * 6
+    assert len({run[0] for run in runs} | {str(os.getpid())}) == 1 + 4  # one for the cold start of each, two for both
+    assert told == [("latency", done, 4) for done in range(1, 5)]
+    assert (os.environ["OMP_NUM_THREADS"], os.environ.get("MKL_NUM_THREADS")) == ("5", None)
+    assert clock.now == 0  # others worked on copies of it
+
+
+def test_nothing_to_time_is_refused() -> None:
+    with pytest.raises(InputError, match="at least one model"):
+        measure_latencies({})
