@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cost.fake_clock import FakeClock, Takes
 from cvbench.cost import latency as module
-from cvbench.cost.latency import Latency, measure_latencies, noise_reasons, samples_of, speed_ratio
+from cvbench.cost.latency import Latency, measure_latencies, measure_latency, noise_reasons, samples_of, speed_ratio
 from cvbench.cost.turns import ColdStart, Plan, Turn
-from cvbench.cost.workload import Conditions, Workload
+from cvbench.cost.workload import Conditions, ModuleWorkload, Workload
 from cvbench.errors import InputError, MismatchError
 from cvbench.result import Result, Signature
 
@@ -215,6 +217,48 @@ def test_models_take_turns_in_fresh_processes(tmp_path: Path, monkeypatch: pytes
     assert told == [("latency", done, 4) for done in range(1, 5)]
     assert (os.environ["OMP_NUM_THREADS"], os.environ.get("MKL_NUM_THREADS")) == ("5", None)
     assert clock.now == 0  # others worked on copies of it
+
+
+def module_of_one_layer() -> Any:
+    import torch
+
+    return torch.nn.Conv2d(3, 4, 3)
+
+
+def test_torch_runs_with_the_threads_that_the_conditions_name() -> None:
+    found = measure_latency(
+        ModuleWorkload(module_of_one_layer, (3, 8, 8)),
+        conditions=Conditions(threads=3, interop_threads=4),
+        plan=Plan(processes=1, rounds=1, samples=5, seconds=1e-9),
+    )
+    assert {name: found.cold.threads[name] for name in ("torch", "torch_interop")} == {"torch": 3, "torch_interop": 4}
+    assert len(found.process) == 5
+    assert min(found.samples["forward"]) > 0
+
+
+def fail(conditions: Conditions) -> Workload:
+    raise OSError("no weights")
+
+
+def leave(conditions: Conditions) -> Workload:
+    sys.stdout.flush()
+    os._exit(3)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (fail, "latency of x: OSError: no weights"),
+        (leave, "latency of x: the process ended before its work did: out of memory, or a script"),
+        (
+            lambda conditions: None,
+            "latency of x: cannot be sent to a fresh process .*; make it by a function of a module",
+        ),
+    ],
+)
+def test_failures_in_other_processes_are_named(build: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        measure_latency(build, name="x", clock=FakeClock())
 
 
 def test_nothing_to_time_is_refused() -> None:
