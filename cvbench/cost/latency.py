@@ -147,9 +147,10 @@ class Latency:
         return self.samples[chosen]
 
     def values(self) -> dict[str, float]:
-        """The figures of the headline stage, of the cold start and of memory, named with their units."""
+        """The figures of the headline stage, such as ``e2e_p50_ms``, of the cold start and of memory."""
+        row = self.row(self.headline)
         return {
-            **{name: value for name, value in self.row(self.headline).items() if isinstance(value, float)},
+            **{f"{self.headline}_{name}": value for name, value in row.items() if isinstance(value, float)},
             "cold_build_s": self.cold.build_seconds,
             "cold_first_call_s": self.cold.first_call_seconds,
             "peak_rss_bytes": self.cold.peak_bytes,

@@ -60,7 +60,7 @@ def test_bounds_of_few_calls_are_undefined() -> None:
     found = latency(np.arange(1, 101).reshape(2, 1, 50) * MS)
     assert not math.isnan(found.bound_milliseconds(90))
     assert math.isnan(found.bound_milliseconds(99))
-    assert math.isnan(found.values()["p99_bound_ms"])
+    assert math.isnan(found.values()["forward_p99_bound_ms"])
 
 
 def test_the_headline_is_the_whole_chain() -> None:
@@ -71,7 +71,7 @@ def test_the_headline_is_the_whole_chain() -> None:
         ("post", 4, 20),
         ("e2e", 7, 20),
     ]
-    assert found.values()["p50_ms"] == found.milliseconds() == 7
+    assert found.values()["e2e_p50_ms"] == found.milliseconds() == 7
     assert found.values()["peak_rss_delta_bytes"] == 200e6
     with pytest.raises(InputError, match="model has no stage 'pots'; did you mean 'post'"):
         found.milliseconds(50, "pots")
