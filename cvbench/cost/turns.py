@@ -220,7 +220,8 @@ class ColdStart:
     Attributes
     ----------
     build_seconds
-        From the import of what makes it until it can be called, with its inputs.
+        From the import of what makes it until it can be called, with its inputs. A fresh process first imports the
+        script that asked for it, so libraries which that script imports are not in it.
     first_call_seconds
         Of all stages: compilation and first allocations are in it.
     resident_before_bytes
