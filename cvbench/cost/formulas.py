@@ -1,0 +1,81 @@
+"""What one call of an operator costs: integers from shapes and arguments.
+
+A formula is called as ``formula(out, *args, **kwargs)``. `out` is the shape of the first tensor that the call returned;
+the others are the arguments of the operator in the order of its schema, defaults included, where every tensor is
+replaced by its shape (a tuple) and every list of tensors by a list of shapes. Other arguments are as they were: sizes
+and paddings are lists, so a tuple is always a shape. Formulas that are told less take the rest as ``*_``.
+
+Conventions
+-----------
+*macs* are the multiply-accumulates of convolutions, matrix products and attention, over every tap and every score: taps
+that fall on padding and scores that a mask hides count, since they are computed. *extra* are the FLOPs beside them:
+
+- an addition, multiplication, division, comparison or selection, and one evaluation of an elementary function (exp,
+  log, sqrt, tanh, erf, …) cost 1; so a bias costs 1 per output, a sigmoid 4 (negate, exp, add, divide), a SiLU 5;
+- softmax costs 5 per score: maximum, difference, exp, sum, quotient;
+- a norm costs 4 per element for mean and variance where it takes them from the input, 2 to normalise and 2 for scale
+  and shift; with running statistics these fold into one multiplication and one addition;
+- a pool costs one per element of its window, an average one more per output;
+- interpolation and sampling cost 2 per tap (2, 4, 8, 16 or 64 taps), fast Fourier transforms 5 n log2 n, half of it for
+  real signals;
+- a non-maximum suppression costs 12 per IoU.
+
+Moving data costs bytes and no FLOPs.
+
+Reference: the shapes' arithmetic. Transposed convolutions count over their input and grouped ones over the channels of
+one group, which several counters get wrong.
+"""
+
+from __future__ import annotations
+
+from math import ceil, log2, prod
+from typing import Any, NamedTuple, Protocol
+
+Shape = tuple[int, ...]
+
+SOFTMAX = 5
+"""FLOPs per score of a softmax."""
+
+SOFTMAX_BACKWARD = 4
+"""Product, sum, difference, product."""
+
+STATISTICS = 4
+"""FLOPs per element of mean and variance: one addition, and difference, square and addition."""
+
+NORM = STATISTICS + 2 + 2
+"""FLOPs per element of a norm that takes its statistics from its input, with scale and shift."""
+
+IOU = 12
+"""FLOPs of one IoU of two boxes."""
+
+
+class Work(NamedTuple):
+    """The arithmetic of one call.
+
+    Attributes
+    ----------
+    macs
+        Multiply-accumulates of convolution, matrix product and attention.
+    extra
+        All FLOPs beside them.
+    """
+
+    macs: int = 0
+    extra: int = 0
+
+    @property
+    def flops(self) -> int:
+        """Two per multiply-accumulate, and the rest."""
+        return 2 * self.macs + self.extra
+
+
+class Formula(Protocol):
+    """What a formula is: ``formula(out, *args, **kwargs) -> Work``; see the module."""
+
+    def __call__(self, out: Shape, /, *args: Any, **kwargs: Any) -> Work:
+        """The work of one call."""
+
+
+def nothing(_out: Shape, *_: Any, **__: Any) -> Work:
+    """No arithmetic: views, allocations, copies."""
+    return Work()
