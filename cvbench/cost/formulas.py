@@ -79,3 +79,69 @@ class Formula(Protocol):
 def nothing(_out: Shape, *_: Any, **__: Any) -> Work:
     """No arithmetic: views, allocations, copies."""
     return Work()
+
+
+# ---------------------------------------------------------------------------------------------------- convolution
+
+
+def convolution(
+    out: Shape, x: Shape, weight: Shape, bias: Shape | None, _s: Any, _p: Any, _d: Any, transposed: bool, *_: Any
+) -> Work:
+    """Every weight meets every position: of the output, or of the input where the convolution is transposed.
+
+    The weight is ``(C_out, C_in / groups, …)``, transposed ``(C_in, C_out / groups, …)``: groups need no factor.
+    """
+    positions = prod((x if transposed else out)[2:])
+    return Work(x[0] * positions * prod(weight), prod(out) if bias is not None else 0)
+
+
+def convolution_backward(
+    _out: Shape,
+    grad: Shape,
+    x: Shape,
+    weight: Shape,
+    _bias: Any,
+    _s: Any,
+    _p: Any,
+    _d: Any,
+    transposed: bool,
+    _o: Any,
+    _groups: int,
+    output_mask: list[bool],
+) -> Work:
+    """As often the forward as gradients are asked for, of the input and of the weight; the bias sums the gradient."""
+    forward = x[0] * prod((x if transposed else grad)[2:]) * prod(weight)
+    return Work(forward * (output_mask[0] + output_mask[1]), prod(grad) * output_mask[2])
+
+
+def conv_tbc(out: Shape, _x: Shape, weight: Shape, *_: Any) -> Work:
+    """A convolution over time; the weight is ``(taps, C_in, C_out)``."""
+    return Work(prod(out) * weight[0] * weight[1], prod(out))
+
+
+def deformable_convolution(
+    out: Shape, x: Shape, weight: Shape, _offset: Shape, mask: Shape, bias: Shape, *rest: Any
+) -> Work:
+    """A convolution whose taps are each read by bilinear sampling: 4 multiply-accumulates of *extra* per tap.
+
+    The arguments are those of ``torchvision::deform_conv2d``, which passes empty tensors for no mask; the last argument
+    says whether there is one.
+    """
+    taps = out[0] * prod(out[2:]) * x[1] * prod(weight[2:])
+    masked = bool(rest and rest[-1] and prod(mask))
+    return Work(out[0] * prod(out[2:]) * prod(weight), taps * (8 + masked) + (prod(out) if prod(bias) else 0))
+
+
+def deformable_convolution_backward(
+    _out: Shape,
+    grad: Shape,
+    x: Shape,
+    weight: Shape,
+    offset: Shape,
+    mask: Shape,
+    bias: Shape,
+    *rest: Any,
+) -> Work:
+    """Twice the forward, for the gradients of input and weight."""
+    forward = deformable_convolution(grad, x, weight, offset, mask, bias, *rest)
+    return Work(2 * forward.macs, 2 * forward.extra)
