@@ -145,3 +145,70 @@ def deformable_convolution_backward(
     """Twice the forward, for the gradients of input and weight."""
     forward = deformable_convolution(grad, x, weight, offset, mask, bias, *rest)
     return Work(2 * forward.macs, 2 * forward.extra)
+
+
+# ------------------------------------------------------------------------------------------------ matrix products
+
+
+def matrix_product(out: Shape, a: Shape, _b: Shape, *_: Any, **__: Any) -> Work:
+    """``(…, n, k) @ (…, k, m)``; matrix · vector and vector · vector have the same arithmetic."""
+    return Work(prod(out) * a[-1])
+
+
+def matrix_product_added(out: Shape, _c: Shape, a: Shape, b: Shape, *_: Any, **__: Any) -> Work:
+    """``c + a @ b``."""
+    return Work(matrix_product(out, a, b).macs, prod(out))
+
+
+def batch_product_summed(out: Shape, _c: Shape, a: Shape, b: Shape, *_: Any, **__: Any) -> Work:
+    """``c + (a @ b).sum(0)`` of ``(N, n, k)`` and ``(N, k, m)``."""
+    return Work(prod(a) * b[-1], prod(out))
+
+
+def linear(out: Shape, x: Shape, _weight: Shape, bias: Shape | None, *_: Any) -> Work:
+    """``x @ weight.T + bias``."""
+    return Work(prod(out) * x[-1], prod(out) if bias is not None else 0)
+
+
+def outer_product_added(out: Shape, _c: Shape, _a: Shape, _b: Shape, *_: Any, **__: Any) -> Work:
+    """``c + a ⊗ b``: a matrix product with k = 1."""
+    return Work(prod(out), prod(out))
+
+
+def trilinear(
+    _out: Shape,
+    a: Shape,
+    b: Shape,
+    c: Shape,
+    expand_a: list[int],
+    expand_b: list[int],
+    expand_c: list[int],
+    *_: Any,
+) -> Work:
+    """The sum of ``a * b * c`` after inserting axes: one product and one multiply-accumulate per element of the whole.
+
+    Of ``nn.Bilinear``: n · in1 · in2 · out.
+    """
+
+    def inserted(shape: Shape, axes: list[int]) -> list[int]:
+        sizes = list(shape)
+        for axis in sorted(axes):
+            sizes.insert(axis, 1)
+        return sizes
+
+    expanded = zip(inserted(a, expand_a), inserted(b, expand_b), inserted(c, expand_c), strict=True)
+    whole = prod(max(sizes) for sizes in expanded)
+    return Work(whole, whole)
+
+
+def distances(out: Shape, a: Shape, *_: Any) -> Work:
+    """All distances between rows: one multiply-accumulate per coordinate, as in the matrix product that it is.
+
+    Beside it a difference per coordinate and a root.
+    """
+    return Work(prod(out) * a[-1], prod(out) * (a[-1] + 1))
+
+
+def distances_backward(_out: Shape, _grad: Shape, a: Shape, _b: Shape, _p: float, distance: Shape) -> Work:
+    """The forward once more, for the gradient of the first operand."""
+    return distances(distance, a)
