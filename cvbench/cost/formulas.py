@@ -212,3 +212,48 @@ def distances(out: Shape, a: Shape, *_: Any) -> Work:
 def distances_backward(_out: Shape, _grad: Shape, a: Shape, _b: Shape, _p: float, distance: Shape) -> Work:
     """The forward once more, for the gradient of the first operand."""
     return distances(distance, a)
+
+
+# ------------------------------------------------------------------------------------------------------ attention
+
+
+def attention(_out: Shape, q: Shape, k: Shape, v: Shape, *rest: Any, attn_mask: Shape | None = None, **_: Any) -> Work:
+    """Scaled dot-product attention over all scores: two matrix products, a scale and a softmax, and a mask if any.
+
+    Heads are counted as the query has them: keys and values that are shared by groups of heads are used as often.
+    """
+    scores = prod(q[:-1]) * k[-2]
+    masked = attn_mask is not None or (bool(rest) and isinstance(rest[0], tuple))
+    return Work(scores * (q[-1] + v[-1]), scores * (SOFTMAX + 1 + masked))
+
+
+def attention_backward(_out: Shape, _grad: Shape, q: Shape, k: Shape, v: Shape, *_: Any, **__: Any) -> Work:
+    """Five matrix products: the scores again, and the gradients of value, weights, query and key."""
+    scores = prod(q[:-1]) * k[-2]
+    return Work(scores * (3 * q[-1] + 2 * v[-1]), scores * (SOFTMAX + SOFTMAX_BACKWARD + 1))
+
+
+def multi_head_attention(
+    _out: Shape,
+    query: Shape,
+    key: Shape,
+    value: Shape,
+    width: int,
+    heads: int,
+    *_: Any,
+) -> Work:
+    """Projections of ``(B, L, width)`` queries, keys and values, attention, projection of its output, biases."""
+    rows = prod(query[:-1]) * 2 + prod(key[:-1]) + prod(value[:-1])
+    split = [(shape[0], heads, shape[1], width // heads) for shape in (query, key, value)]
+    core = attention(split[0], *split)
+    return Work(rows * width**2 + core.macs, rows * width + core.extra)
+
+
+def transformer_encoder_layer(out: Shape, x: Shape, width: int, heads: int, *rest: Any) -> Work:
+    """Self-attention, two linear layers with an activation between them, two norms, two residual additions."""
+    use_gelu, hidden = rest[4], rest[11][0]
+    rows = prod(x[:-1])
+    core = multi_head_attention(out, x, x, x, width, heads)
+    activation = POINTWISE["gelu"] if use_gelu else 1
+    extra = rows * (hidden * (1 + activation) + width * (1 + 2 * NORM + 2))
+    return Work(core.macs + 2 * rows * hidden * width, core.extra + extra)
