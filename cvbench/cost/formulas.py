@@ -257,3 +257,58 @@ def transformer_encoder_layer(out: Shape, x: Shape, width: int, heads: int, *res
     activation = POINTWISE["gelu"] if use_gelu else 1
     extra = rows * (hidden * (1 + activation) + width * (1 + 2 * NORM + 2))
     return Work(core.macs + 2 * rows * hidden * width, core.extra + extra)
+
+
+# ------------------------------------------------------------------------------------------------ recurrent layers
+
+LSTM, GRU, RNN = 18, 14, 1
+"""FLOPs per hidden unit and step beside the sums of the gates. LSTM: three sigmoids, two tanh, ``c = f c + i g`` and
+``h = o tanh c``. GRU: two sigmoids, one tanh, ``r n`` and ``(1 - z) n + z h``. RNN: its activation."""
+
+
+def recurrent(
+    _out: Shape,
+    x: Shape,
+    _hx: Any,
+    weights: list[Shape],
+    biases: bool,
+    layers: int,
+    _dropout: float,
+    _train: bool,
+    both: bool,
+    *_: Any,
+    gates: int,
+    unit: int,
+) -> Work:
+    """All layers, directions and steps of an LSTM, GRU or RNN: every weight matrix meets every step of every sequence.
+
+    `unit` is what a hidden unit of `gates` gates costs beside the sums of two products and their biases.
+    """
+    steps = prod(x[:-1])
+    rows = weights[0][0]
+    macs = steps * sum(prod(weight) for weight in weights if len(weight) == 2)
+    return Work(macs, steps * layers * (1 + both) * (rows * (1 + 2 * biases) + rows // gates * unit))
+
+
+def recurrent_packed(out: Shape, data: Shape, _batch_sizes: Shape, *rest: Any, gates: int, unit: int) -> Work:
+    """As `recurrent`, of packed sequences: the rows of `data` are the steps that there are."""
+    return recurrent(out, data, *rest, gates=gates, unit=unit)
+
+
+def lstm_layer(_out: Shape, x: Shape, input_weight: Shape, hidden_weight: Shape, *_: Any) -> Work:
+    """One direction of one LSTM layer, as the CPU runs it."""
+    steps = prod(x[:-1])
+    rows = input_weight[0]
+    return Work(steps * (prod(input_weight) + prod(hidden_weight)), steps * (3 * rows + rows // 4 * LSTM))
+
+
+def lstm_layer_backward(out: Shape, x: Shape, input_weight: Shape, hidden_weight: Shape, *_: Any) -> Work:
+    """Twice the forward, for the gradients of what goes in and of the weights."""
+    forward = lstm_layer(out, x, input_weight, hidden_weight)
+    return Work(2 * forward.macs, 2 * forward.extra)
+
+
+def cell(_out: Shape, input_gates: Shape, hidden_gates: Shape, state: Shape, *biases: Shape | None, unit: int) -> Work:
+    """The fused point-wise part of a recurrent cell: its two products come as operators of their own."""
+    given = sum(bias is not None for bias in biases[:2])
+    return Work(0, prod(hidden_gates) + given * prod(input_gates) + unit * prod(state))
