@@ -312,3 +312,81 @@ def cell(_out: Shape, input_gates: Shape, hidden_gates: Shape, state: Shape, *bi
     """The fused point-wise part of a recurrent cell: its two products come as operators of their own."""
     given = sum(bias is not None for bias in biases[:2])
     return Work(0, prod(hidden_gates) + given * prod(input_gates) + unit * prod(state))
+
+
+# -------------------------------------------------------------------------- point-wise operators, norms, reductions
+
+POINTWISE = {
+    "addcdiv": 3,
+    "addcmul": 3,
+    "celu": 4,
+    "clamp": 2,
+    "elu": 3,
+    "elu_backward": 4,
+    "gelu": 5,
+    "gelu_backward": 9,
+    "glu": 5,
+    "glu_backward": 8,
+    "hardshrink": 2,
+    "hardsigmoid": 4,
+    "hardsigmoid_backward": 3,
+    "hardswish": 5,
+    "hardswish_backward": 6,
+    "hardtanh": 2,
+    "hardtanh_backward": 3,
+    "leaky_relu": 2,
+    "leaky_relu_backward": 2,
+    "lerp": 3,
+    "log_sigmoid_forward": 4,
+    "log_sigmoid_backward": 5,
+    "logit": 3,
+    "mish": 5,
+    "mish_backward": 12,
+    "native_dropout": 2,
+    "native_dropout_backward": 2,
+    "polar": 4,
+    "selu": 5,
+    "sigmoid": 4,
+    "sigmoid_backward": 3,
+    "silu": 5,
+    "silu_backward": 8,
+    "softplus": 4,
+    "softplus_backward": 4,
+    "softshrink": 3,
+    "tanh_backward": 3,
+}
+"""FLOPs per element of the output, where they are not 1: additions, products, quotients, comparisons and evaluations of
+elementary functions, counted in the definitions."""
+
+
+def per_output(out: Shape, *_: Any, flops: int = 1, **__: Any) -> Work:
+    """So many FLOPs per element of the output."""
+    return Work(0, flops * prod(out))
+
+
+def per_input(_out: Shape, x: Shape, *_: Any, flops: int = 1, **__: Any) -> Work:
+    """So many FLOPs per element of the first argument."""
+    return Work(0, flops * prod(x))
+
+
+def mean(out: Shape, x: Shape, *_: Any, **__: Any) -> Work:
+    """A sum and a quotient per output."""
+    return Work(0, prod(x) + prod(out))
+
+
+def top(_out: Shape, x: Shape, k: int, *_: Any, **__: Any) -> Work:
+    """The `k` largest of each row by a heap: log2 k comparisons per element."""
+    return Work(0, prod(x) * ceil(log2(max(2, k))))
+
+
+def sort(_out: Shape, x: Shape, axis: int = -1, *_: Any, dim: int | None = None, **__: Any) -> Work:
+    """log2 n comparisons per element of a row of n."""
+    length = x[axis if dim is None else dim] if x else 1
+    return Work(0, prod(x) * ceil(log2(max(2, length))))
+
+
+def batch_norm(
+    out: Shape, _x: Shape, _weight: Any, _bias: Any, _mean: Any, _var: Any, training: bool = True, *_: Any
+) -> Work:
+    """With running statistics one multiplication and one addition per element, else those of a norm."""
+    return per_output(out, flops=NORM if training else 2)
