@@ -390,3 +390,77 @@ def batch_norm(
 ) -> Work:
     """With running statistics one multiplication and one addition per element, else those of a norm."""
     return per_output(out, flops=NORM if training else 2)
+
+
+# ------------------------------------------------------------------------------- windows, taps, boxes, frequencies
+
+
+def pool(out: Shape, _x: Shape, kernel: list[int], *_: Any, average: bool = False) -> Work:
+    """One comparison or addition per element of the window, an average one quotient more."""
+    dims = len(out) - 2 if len(kernel) == 1 else 1
+    return Work(0, prod(out) * (prod(kernel) ** dims + average))
+
+
+def average_pool_backward(_out: Shape, grad: Shape, _x: Shape, kernel: list[int], *_: Any) -> Work:
+    """One addition per element of the window, and one quotient."""
+    return pool(grad, grad, kernel, average=True)
+
+
+def interpolation(out: Shape, _x: Shape, *_: Any, taps: int) -> Work:
+    """A multiplication and an addition for each of `taps` neighbours."""
+    return Work(0, 2 * taps * prod(out))
+
+
+def interpolation_backward(_out: Shape, grad: Shape, *_: Any, taps: int) -> Work:
+    """As many as forward: each gradient goes back to `taps` neighbours."""
+    return Work(0, 2 * taps * prod(grad))
+
+
+def smooth_interpolation(out: Shape, x: Shape, *_: Any, support: int) -> Work:
+    """Interpolation with antialiasing, columns first, then rows; filters widen with the step between samples."""
+    (height, width), (high, wide) = x[-2:], out[-2:]
+    across = ceil(2 * support * max(1.0, width / wide))
+    down = ceil(2 * support * max(1.0, height / high))
+    return Work(0, 2 * prod(out[:-2]) * wide * (height * across + high * down))
+
+
+def grid_sample(out: Shape, _x: Shape, grid: Shape, mode: int, *_: Any) -> Work:
+    """Linear (2 taps an axis), nearest or cubic (4) sampling, and 6 FLOPs per coordinate for place and weights."""
+    axes = grid[-1]
+    taps = {0: 2**axes, 1: 0, 2: 4**axes}[mode]
+    return Work(0, 2 * taps * prod(out) + 6 * prod(grid))
+
+
+def grid_sample_backward(_out: Shape, grad: Shape, x: Shape, grid: Shape, mode: int, *_: Any) -> Work:
+    """Twice the forward, for the gradients of the image and of the grid."""
+    return Work(0, 2 * grid_sample(grad, x, grid, mode).extra)
+
+
+ROI_SAMPLES = 4
+"""Samples per bin of RoIAlign where their number follows from the size of the box: 2 × 2, as for boxes that have
+twice as many pixels as bins a side."""
+
+
+def roi_align(out: Shape, _x: Shape, _rois: Shape, _scale: float, _ph: int, _pw: int, ratio: int, *_: Any) -> Work:
+    """4 multiply-accumulates of *extra* per sample, `ratio`² samples a bin, and their mean."""
+    samples = ratio**2 if ratio > 0 else ROI_SAMPLES
+    return Work(0, prod(out) * (8 * samples + samples + 1))
+
+
+def roi_align_backward(out: Shape, grad: Shape, rois: Shape, scale: float, ph: int, pw: int, *rest: Any) -> Work:
+    """As many samples as forward: each hands its gradient to 4 pixels of the image, whose four sizes come first."""
+    return roi_align(grad, out, rois, scale, ph, pw, rest[4])
+
+
+def nms(out: Shape, boxes: Shape, *_: Any) -> Work:
+    """Every box that is kept meets all."""
+    return Work(0, IOU * boxes[0] * out[0])
+
+
+def fourier(out: Shape, x: Shape, axes: list[int], *_: Any, real: bool = False) -> Work:
+    """5 n log2 n for each complex transform of n samples, half of it for a real signal.
+
+    A real signal and its halved spectrum are told apart by their sizes: the larger of `x` and `out` is the signal.
+    """
+    signal = max(x, out, key=prod)
+    return Work(0, round((2.5 if real else 5.0) * prod(signal) * log2(prod(signal[axis] for axis in axes))))
