@@ -102,3 +102,66 @@ class OpCall:
 FREE = Operator("free", f.nothing)
 POINTWISE = Operator("pointwise", f.per_output)
 UNKNOWN = Operator("unknown", f.nothing)
+
+
+def _aten(kind: Kind, entries: Mapping[str, f.Formula], reads: Reads = "all") -> dict[str, Operator]:
+    """Entries by the names that a key lists, without ``aten.``."""
+    return {
+        f"aten.{name}": Operator(kind, formula, reads) for names, formula in entries.items() for name in names.split()
+    }
+
+
+def _taps(formula: f.Formula, suffix: str = "") -> dict[str, f.Formula]:
+    """Interpolations by their taps."""
+    taps = {"linear1d": 2, "bilinear2d": 4, "trilinear3d": 8, "bicubic2d": 16}
+    return {f"upsample_{name}{suffix}": partial(formula, taps=count) for name, count in taps.items()}
+
+
+_CONV = _aten(
+    "conv",
+    {
+        "convolution": f.convolution,
+        "convolution_backward": f.convolution_backward,
+        "conv_tbc": f.conv_tbc,
+    },
+) | {
+    "torchvision.deform_conv2d": Operator("conv", f.deformable_convolution),
+    "torchvision._deform_conv2d_backward": Operator("conv", f.deformable_convolution_backward),
+}
+
+_RECURRENT = {"lstm": (4, f.LSTM), "gru": (3, f.GRU), "rnn_tanh": (1, f.RNN), "rnn_relu": (1, f.RNN)}
+
+_MATMUL = (
+    _aten(
+        "matmul",
+        {
+            "mm bmm mv dot vdot _int_mm _scaled_mm": f.matrix_product,
+            "addmm addmv baddbmm _addmm_activation": f.matrix_product_added,
+            "addbmm": f.batch_product_summed,
+            "addr": f.outer_product_added,
+            "mkldnn_linear": f.linear,
+            "_trilinear": f.trilinear,
+            "_cdist_forward _euclidean_dist": f.distances,
+            "_cdist_backward": f.distances_backward,
+            "mkldnn_rnn_layer": f.lstm_layer,
+            "mkldnn_rnn_layer_backward": f.lstm_layer_backward,
+        },
+    )
+    | _aten("matmul", {name: partial(f.recurrent, gates=g, unit=u) for name, (g, u) in _RECURRENT.items()})
+    | _aten("matmul", {f"{n}.data": partial(f.recurrent_packed, gates=g, unit=u) for n, (g, u) in _RECURRENT.items()})
+)
+
+_ATTENTION = _aten(
+    "attention",
+    {
+        "scaled_dot_product_attention "
+        "_scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_flash_attention "
+        "_scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention": f.attention,
+        "_scaled_dot_product_flash_attention_for_cpu_backward _scaled_dot_product_flash_attention_backward "
+        "_scaled_dot_product_efficient_attention_backward _scaled_dot_product_cudnn_attention_backward": (
+            f.attention_backward
+        ),
+        "_native_multi_head_attention": f.multi_head_attention,
+        "_transformer_encoder_layer_fwd": f.transformer_encoder_layer,
+    },
+)
