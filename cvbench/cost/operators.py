@@ -165,3 +165,75 @@ _ATTENTION = _aten(
         "_transformer_encoder_layer_fwd": f.transformer_encoder_layer,
     },
 )
+
+_POINTWISE = (
+    _aten("pointwise", {name: partial(f.per_output, flops=flops) for name, flops in f.POINTWISE.items()})
+    | _aten(
+        "pointwise",
+        {
+            "_prelu_kernel _add_relu floor_divide rsub complex": f.per_output,
+            "_prelu_kernel_backward": partial(f.per_output, flops=2),
+            "_to_copy": f.nothing,
+            "_thnn_fused_lstm_cell": partial(f.cell, unit=f.LSTM),
+            "_thnn_fused_gru_cell": partial(f.cell, unit=f.GRU),
+        },
+    )
+    | _aten("pointwise", {"bernoulli uniform normal random exponential": f.per_output}, "not first")
+)
+
+_TWICE = partial(f.per_output, flops=2 * f.NORM)
+_NORM = _aten(
+    "norm",
+    {
+        "batch_norm native_batch_norm _native_batch_norm_legit cudnn_batch_norm miopen_batch_norm": f.batch_norm,
+        "_native_batch_norm_legit.no_stats _batch_norm_with_update": partial(f.per_output, flops=f.NORM),
+        "_native_batch_norm_legit_no_training _batch_norm_no_update": partial(f.per_output, flops=2),
+        "native_layer_norm native_group_norm": partial(f.per_output, flops=f.NORM),
+        "rms_norm _fused_rms_norm": partial(f.per_output, flops=4),
+        "native_batch_norm_backward cudnn_batch_norm_backward batch_norm_backward": _TWICE,
+        "native_layer_norm_backward native_group_norm_backward _fused_rms_norm_backward": _TWICE,
+    },
+)
+
+_SOFTMAX = _aten(
+    "softmax",
+    {
+        "_softmax _log_softmax _safe_softmax _masked_softmax": partial(f.per_output, flops=f.SOFTMAX),
+        "_softmax_backward_data _log_softmax_backward_data _masked_softmax_backward": partial(
+            f.per_output, flops=f.SOFTMAX_BACKWARD
+        ),
+    },
+)
+
+_POOL = _aten(
+    "pool",
+    {
+        "max_pool2d_with_indices max_pool3d_with_indices": f.pool,
+        "avg_pool2d avg_pool3d": partial(f.pool, average=True),
+        "avg_pool2d_backward avg_pool3d_backward": f.average_pool_backward,
+        "max_pool2d_with_indices_backward max_pool3d_with_indices_backward": f.per_input,
+        "_adaptive_avg_pool2d _adaptive_avg_pool3d": f.mean,
+        "adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d fractional_max_pool3d": f.per_input,
+        "_adaptive_avg_pool2d_backward _adaptive_avg_pool3d_backward": f.per_output,
+        "adaptive_max_pool2d_backward adaptive_max_pool3d_backward": f.per_input,
+        "max_unpool2d max_unpool3d": f.nothing,
+    },
+) | {
+    "torchvision.roi_align": Operator("pool", f.roi_align),
+    "torchvision._roi_align_backward": Operator("pool", f.roi_align_backward),
+}
+
+_INTERPOLATION = _aten(
+    "interpolation",
+    {
+        **_taps(f.interpolation),
+        **_taps(f.interpolation_backward, "_backward"),
+        "_upsample_bilinear2d_aa": partial(f.smooth_interpolation, support=1),
+        "_upsample_bicubic2d_aa": partial(f.smooth_interpolation, support=2),
+        "upsample_nearest1d upsample_nearest2d upsample_nearest3d": f.nothing,
+        "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d": f.nothing,
+        "upsample_nearest1d_backward upsample_nearest2d_backward upsample_nearest3d_backward": f.per_input,
+        "grid_sampler_2d grid_sampler_3d _grid_sampler_2d_cpu_fallback": f.grid_sample,
+        "grid_sampler_2d_backward grid_sampler_3d_backward": f.grid_sample_backward,
+    },
+)
