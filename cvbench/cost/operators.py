@@ -237,3 +237,79 @@ _INTERPOLATION = _aten(
         "grid_sampler_2d_backward grid_sampler_3d_backward": f.grid_sample_backward,
     },
 )
+
+_OTHER = (
+    _aten(
+        "other",
+        {
+            # one pass over the input
+            "sum amax amin max min prod any all argmax argmin aminmax nansum count_nonzero cumsum cumprod cummax "
+            "cummin trace nonzero unique_consecutive _unique _unique2 unique_dim bincount histc masked_select "
+            "embedding_dense_backward nll_loss_backward": f.per_input,
+            "mean": f.mean,
+            "var var_mean std std_mean": partial(f.per_input, flops=f.STATISTICS),
+            "linalg_vector_norm norm": partial(f.per_input, flops=2),
+            "_weight_norm_interface": partial(f.per_input, flops=4),
+            "_weight_norm_interface_backward": partial(f.per_input, flops=8),
+            "logsumexp logcumsumexp": partial(f.per_input, flops=4),
+            "mse_loss mse_loss_backward": partial(f.per_input, flops=3),
+            "smooth_l1_loss smooth_l1_loss_backward huber_loss huber_loss_backward": partial(f.per_input, flops=5),
+            "binary_cross_entropy binary_cross_entropy_backward": partial(f.per_input, flops=6),
+            "binary_cross_entropy_with_logits": partial(f.per_input, flops=8),
+            "sort": f.sort,
+            "topk": f.top,
+            "_fft_r2c _fft_c2r": partial(f.fourier, real=True),
+            "_fft_c2c": f.fourier,
+            # nothing but moved
+            "clone cat stack repeat roll flip pixel_shuffle pixel_unshuffle channel_shuffle constant_pad_nd "
+            "reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d "
+            "im2col unfold_copy tril triu diag_embed block_diag unsafe_split unsafe_split_with_sizes slice_scatter "
+            "select_scatter diagonal_scatter as_strided_scatter slice_backward select_backward diagonal_backward "
+            "index_copy index_put _unsafe_index_put _index_put_impl scatter index_fill masked_scatter view_copy "
+            "repeat_interleave nll_loss_forward nll_loss2d_forward nll_loss2d_backward lift_fresh_copy": f.nothing,
+            # moved, and added where several meet
+            "col2im index_add scatter_add scatter_reduce index_reduce unfold_backward reflection_pad1d_backward "
+            "reflection_pad2d_backward reflection_pad3d_backward replication_pad1d_backward "
+            "replication_pad2d_backward replication_pad3d_backward": f.per_input,
+            # made from nothing
+            "zeros ones full zeros_like ones_like full_like new_zeros new_ones new_full scalar_tensor eye arange "
+            "range linspace logspace tril_indices triu_indices hann_window hamming_window": f.nothing,
+            "rand randn randint rand_like randn_like randint_like randperm multinomial": f.per_output,
+        },
+    )
+    | _aten("other", {"copy fill zero": f.nothing}, "not first")
+    | _aten(
+        "other",
+        {
+            "index _unsafe_index index_select gather take embedding _embedding_bag "
+            "_embedding_bag_forward_only": f.nothing
+        },
+        "rows",
+    )
+    | {"torchvision.nms": Operator("other", f.nms)}
+)
+
+_FREE = _aten(
+    "free",
+    {
+        "empty empty_like empty_strided empty_permuted new_empty new_empty_strided resize resize_as set lift "
+        "_unsafe_view _local_scalar_dense _assert_async _assert_scalar _assert_tensor_metadata is_same_size "
+        "_has_same_storage_numel sym_constrain_range sym_constrain_range_for_size is_pinned "
+        # views; in place, the schema does not say so
+        "as_strided detach squeeze swapaxes swapdims t transpose unsqueeze": f.nothing,
+    },
+)
+
+OPERATORS: dict[str, Operator] = {
+    **_CONV,
+    **_MATMUL,
+    **_ATTENTION,
+    **_POINTWISE,
+    **_NORM,
+    **_SOFTMAX,
+    **_POOL,
+    **_INTERPOLATION,
+    **_OTHER,
+    **_FREE,
+}
+"""All operators that are known by name. Composite ones that are in it count as one call, others as what they do."""
