@@ -313,3 +313,60 @@ OPERATORS: dict[str, Operator] = {
     **_FREE,
 }
 """All operators that are known by name. Composite ones that are in it count as one call, others as what they do."""
+
+
+def find_operator(name: str, overload: str = "") -> Operator | None:
+    """The entry of an operator, that of its overload first; None where it has none.
+
+    >>> find_operator("aten.relu_") is None, find_operator("aten.silu_").kind
+    (True, 'pointwise')
+    """
+    plain = name[:-1] if name.endswith("_") and not name.endswith("__") else name
+    return OPERATORS.get(f"{plain}.{overload}") or OPERATORS.get(plain)
+
+
+def register_formula(name: str, formula: f.Formula, kind: Kind = "other") -> None:
+    """Teach the counter an operator, or replace what it knows of one.
+
+    Parameters
+    ----------
+    name
+        As in the dispatcher: ``mylib::deform_attn`` or ``mylib.deform_attn``; with an overload, that one alone.
+    formula
+        ``formula(out, *args, **kwargs) -> Work``, see `cvbench.cost.formulas`: tensors come as their shapes.
+    kind
+        Class of the operator.
+
+    Raises
+    ------
+    InputError
+        The name has no namespace, or there is no such class.
+
+    Examples
+    --------
+    >>> from cvbench.cost.formulas import Work
+    >>> def butterfly(out, x, weight):
+    ...     return Work(macs=2 * math.prod(x))
+    >>> register_formula("mylib::butterfly", butterfly, "matmul")
+    """
+    plain = name.replace("::", ".")
+    if "." not in plain.strip("."):
+        raise InputError(f"{name!r} names no operator; expected a namespace and a name, such as 'mylib::deform_attn'")
+    if kind not in get_args(Kind):
+        raise InputError(f"{kind!r} is no class of operators{did_you_mean(kind, get_args(Kind))}")
+    OPERATORS[plain] = Operator(kind, formula)
+
+
+def moved_bytes(operator: Operator, inputs: Iterable[int], outputs: Iterable[int]) -> tuple[int, int, int]:
+    """Bytes that a call reads, writes, and moves when it is fused, from the sizes of its tensors in bytes."""
+    sizes, written = list(inputs), sum(outputs)
+    if operator.kind == "free":
+        return 0, 0, 0
+    first = sizes[0] if sizes else 0
+    if operator.reads == "rows":
+        first = min(first, written)
+    elif operator.reads == "not first":
+        first = 0
+    read = first + sum(sizes[1:])
+    fused = sum(sizes[1:]) if operator.kind in ("pointwise", "norm") else read + written
+    return read, written, fused
