@@ -1,0 +1,104 @@
+"""What a model is counted on: shapes of its inputs, and the sizes that depend on data in real use.
+
+Conventions
+-----------
+Shapes are written ``1x3x640x640``: batch, channels, height, width. Several inputs are separated by commas, and an
+element type other than float32 follows a colon: ``1x3x224x224,1x77:int64``. A model is named by its builder,
+``package.module:build``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cvbench.errors import InputError, MissingDependency, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool")
+
+SEED = 0
+"""Of the random numbers in inputs that are built."""
+
+
+@dataclass(frozen=True)
+class CountSpec:
+    """The shapes that a model is counted on, with those that follow from the image pinned.
+
+    Attributes
+    ----------
+    input
+        Shape of the input, ``(1, 3, 640, 640)``, or of each of several inputs.
+    proposals
+        Boxes that the first stage of a two-stage model hands on.
+    masks
+        Objects for which masks or keypoints are drawn.
+    dtypes
+        Element type of each input, or one for all.
+
+    A model whose cost depends on data has a method ``count_parts(spec, *inputs)``. It is a generator that yields the
+    name of a part and then runs it, on tensors of the sizes in `spec`:
+
+    >>> def count_parts(self, spec, image):
+    ...     yield "backbone"
+    ...     features = self.backbone(image)
+    ...     yield "box head"
+    ...     self.box_head(features.new_empty(spec.proposals, 256, 7, 7))
+
+    Raises
+    ------
+    InputError
+        A size is no whole number above 0, or a type is unknown or missing.
+
+    Examples
+    --------
+    >>> CountSpec((1, 3, 800, 1333), proposals=300).shapes
+    ((1, 3, 800, 1333),)
+    >>> str(CountSpec.parse("1x3x8x8,1x77:int64"))
+    '1x3x8x8,1x77:int64'
+    """
+
+    input: tuple[int, ...] | tuple[tuple[int, ...], ...]
+    proposals: int = 1000
+    masks: int = 100
+    dtypes: tuple[str, ...] = ("float32",)
+
+    def __post_init__(self) -> None:
+        kinds = {isinstance(item, tuple) for item in self.input}
+        if len(kinds) > 1:
+            raise InputError(f"mixes sizes and shapes: {self.input}", where="input")
+        for shape in self.shapes:
+            if not shape or not all(type(size) is int and size > 0 for size in shape):
+                raise InputError(
+                    f"{shape} is no shape; expected sizes above 0, such as (1, 3, 640, 640)", where="input"
+                )
+        for name in ("proposals", "masks"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 0:
+                raise InputError(f"{value!r} {name}; expected a whole number, 0 or more", where=name)
+        for dtype in self.dtypes:
+            if dtype not in DTYPES:
+                raise InputError(f"{dtype!r} is no element type{did_you_mean(dtype, DTYPES)}", where="dtypes")
+        if len(self.dtypes) not in (1, len(self.shapes)):
+            raise InputError(f"{len(self.dtypes)} types for {len(self.shapes)} inputs", where="dtypes")
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of every input."""
+        several = [shape for shape in self.input if isinstance(shape, tuple)]
+        one = tuple(size for size in self.input if not isinstance(size, tuple))
+        return (one,) if one or not several else tuple(several)
+
+    def __str__(self) -> str:
+        dtypes = self.dtypes * (len(self.shapes) if len(self.dtypes) == 1 else 1)
+        shapes = ("x".join(map(str, shape)) for shape in self.shapes)
+        marks = ("" if dtype == "float32" else f":{dtype}" for dtype in dtypes)
+        return ",".join(f"{shape}{mark}" for shape, mark in zip(shapes, marks, strict=True))
