@@ -102,3 +102,67 @@ class CountSpec:
         shapes = ("x".join(map(str, shape)) for shape in self.shapes)
         marks = ("" if dtype == "float32" else f":{dtype}" for dtype in dtypes)
         return ",".join(f"{shape}{mark}" for shape, mark in zip(shapes, marks, strict=True))
+
+    @classmethod
+    def of(cls, size: CountSpec | str | Sequence[int] | Sequence[Sequence[int]]) -> CountSpec:
+        """The spec that a spec, a text or one or several shapes stand for."""
+        if isinstance(size, CountSpec):
+            return size
+        if isinstance(size, str):
+            return cls.parse(size)
+        return cls(tuple(tuple(item) if isinstance(item, list | tuple) else item for item in size))  # type: ignore[arg-type]  # checked there
+
+    @classmethod
+    def parse(cls, text: str) -> CountSpec:
+        """The spec that is written ``1x3x224x224,1x77:int64``.
+
+        Raises
+        ------
+        InputError
+            The text is not of that form.
+        """
+        shapes, dtypes = [], []
+        for item in text.split(","):
+            found = re.fullmatch(r"\s*(\d+(?:x\d+)*)(?::(\w+))?\s*", item)
+            if found is None:
+                raise InputError(
+                    f"{item!r} is no shape; expected sizes as in 1x3x640x640", where=f"input size {text!r}"
+                )
+            shapes.append(tuple(map(int, found[1].split("x"))))
+            dtypes.append(found[2] or "float32")
+        return cls(tuple(shapes), dtypes=tuple(dtypes))
+
+    def build(self, device: str = "cpu") -> tuple[torch.Tensor, ...]:
+        """The inputs: uniform in [0, 1) from a fixed seed, zeros of integers and truth values; on meta just shapes.
+
+        The random numbers of the caller stay as they are.
+        """
+        require_torch()
+        import torch
+
+        dtypes = self.dtypes * (len(self.shapes) if len(self.dtypes) == 1 else 1)
+        generator = torch.Generator().manual_seed(SEED)
+        tensors = []
+        for shape, name in zip(self.shapes, dtypes, strict=True):
+            dtype = getattr(torch, name)
+            if device == "meta":
+                tensors.append(torch.empty(shape, dtype=dtype, device=device))
+            elif dtype.is_floating_point:
+                tensors.append(torch.rand(shape, generator=generator).to(device, dtype))
+            else:
+                tensors.append(torch.zeros(shape, dtype=dtype, device=device))
+        return tuple(tensors)
+
+
+def require_torch() -> None:
+    """Make sure that torch can be imported.
+
+    Raises
+    ------
+    MissingDependency
+        It is not installed.
+    """
+    try:
+        import torch  # noqa: F401  # whether it is there is the question
+    except ImportError as error:
+        raise MissingDependency("models run in torch; pip install 'cvbench[models]'") from error
