@@ -166,3 +166,67 @@ def require_torch() -> None:
         import torch  # noqa: F401  # whether it is there is the question
     except ImportError as error:
         raise MissingDependency("models run in torch; pip install 'cvbench[models]'") from error
+
+
+def load_model(name: str, *, device: str = "meta") -> torch.nn.Module:
+    """The model that ``package.module:build`` names: what `build` returns, or `build` itself if it is a model.
+
+    Parameters
+    ----------
+    name
+        Importable module, colon, attribute (dotted for one of a class); the working directory is searched first.
+    device
+        Where the model is built. On ``meta`` its weights take no memory and no time; some builders read values and have
+        to be run on ``cpu``.
+
+    Raises
+    ------
+    InputError
+        The name is not of that form, the module cannot be imported, has no such builder, or what it builds is no model.
+    MissingDependency
+        Torch is not installed.
+    """
+    require_torch()
+    import torch
+
+    module_name, colon, attribute = name.partition(":")
+    if not (module_name and colon and attribute):
+        raise InputError("expected package.module:build, a module and a function that returns a model", where=name)
+    with _importable_from(Path.cwd()):
+        try:
+            found = importlib.import_module(module_name)
+        except Exception as error:
+            message = f"{module_name} cannot be imported: {type(error).__name__}: {error}"
+            raise InputError(message, where=name) from error
+        for part in attribute.split("."):
+            if not hasattr(found, part):
+                known = [known for known in dir(found) if not known.startswith("_")]
+                raise InputError(f"{found!r} has no {part!r}{did_you_mean(part, known)}", where=name)
+            found = getattr(found, part)
+        model: object = found if isinstance(found, torch.nn.Module) else _built(found, name, device)
+    if not isinstance(model, torch.nn.Module):
+        raise InputError(f"built a {type(model).__name__}; expected a torch.nn.Module", where=name)
+    return model
+
+
+def _built(builder: object, name: str, device: str) -> object:
+    import torch
+
+    if not callable(builder):
+        raise InputError(f"is a {type(builder).__name__}; expected a model or a function that returns one", where=name)
+    try:
+        with torch.device(device):
+            return builder()
+    except Exception as error:
+        hint = "; where the builder reads values, build on device='cpu'" if device == "meta" else ""
+        raise InputError(f"the builder fails: {type(error).__name__}: {error}{hint}", where=name) from error
+
+
+@contextmanager
+def _importable_from(folder: Path) -> Iterator[None]:
+    """Search `folder` first for modules, as ``python -m`` does."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
