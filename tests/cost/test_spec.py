@@ -71,3 +71,75 @@ def test_inputs_are_the_same_each_time_and_leave_random_numbers_alone() -> None:
     assert 0 <= first[0].min() < first[0].max() < 1
     assert not first[1].any()
     assert [tensor.device.type for tensor in spec.build("meta")] == ["meta"] * 4
+
+
+BUILDERS = """
+from torch import nn
+model = nn.Linear(2, 3)
+class Models:
+    @staticmethod
+    def wide(): return nn.Linear(2, 30)
+def build(): return nn.Linear(2, 4)
+def number(): return 4
+def fails(): raise ValueError("no such size")
+def reads(): return nn.Linear(int(nn.Linear(1, 1).weight.abs().ceil().item()), 1)
+constant = 3
+"""
+
+
+@pytest.fixture
+def builders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a module of builders."""
+    (tmp_path / "own_builders.py").write_text(BUILDERS, encoding="utf-8")
+    (tmp_path / "broken_builders.py").write_text("import no_such_module_anywhere", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name in ("own_builders", "broken_builders"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("builders")
+@pytest.mark.parametrize(("name", "width"), [("model", 3), ("Models.wide", 30), ("build", 4)])
+def test_models_are_found_by_their_builder(name: str, width: int) -> None:
+    path = list(sys.path)
+    model = load_model(f"own_builders:{name}")
+    assert isinstance(model, nn.Linear)
+    assert model.out_features == width
+    assert sys.path == path
+
+
+@pytest.mark.usefixtures("builders")
+def test_models_are_built_where_they_are_to_run() -> None:
+    assert load_model("own_builders:build").weight.device.type == "meta"
+    assert load_model("own_builders:build", device="cpu").weight.device.type == "cpu"
+    assert load_model("own_builders:reads", device="cpu").in_features == 1
+
+
+@pytest.mark.usefixtures("builders")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("own_builders", "^own_builders: expected package.module:build"),
+        ("own_builders:", "expected package.module:build"),
+        ("missing_builders:build", "missing_builders cannot be imported: ModuleNotFoundError"),
+        ("broken_builders:build", "cannot be imported: ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
+        ("own_builders:biuld", "has no 'biuld'; did you mean 'build'?"),
+        ("own_builders:number", "built a int; expected a torch.nn.Module"),
+        ("own_builders:constant", "is a int; expected a model or a function"),
+        ("own_builders:fails", "the builder fails: ValueError: no such size"),
+        ("own_builders:reads", "build on device='cpu'"),
+    ],
+)
+def test_what_is_no_builder_is_named_with_the_fix(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_model(name)
+
+
+def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingDependency, match=r"pip install 'cvbench\[models\]'"):
+        require_torch()
+    with pytest.raises(MissingDependency):
+        load_model("a:b")
+    with pytest.raises(MissingDependency):
+        CountSpec((1,)).build()
