@@ -72,3 +72,54 @@ class Recording:
     calls: list[OpCall] = field(default_factory=list)
     module_calls: Counter[str] = field(default_factory=Counter)
     peak_bytes: int = 0
+
+
+class _Copies(TorchFunctionMode):
+    """Says how tensors are copied with the object that holds them."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is not Tensor.__deepcopy__:
+            return func(*args, **(kwargs or {}))
+        tensor, memo = args
+        memo[id(tensor)] = placed(tensor, self.device)
+        return memo[id(tensor)]
+
+
+def placed(tensor: Tensor, device: torch.device) -> Tensor:
+    """A copy of a tensor on `device` that asks for gradients if the tensor does; on meta it has no memory."""
+    detached = tensor.detach()
+    copied = torch.empty_like(detached, device=META) if device == META else detached.to(device, copy=True)
+    return copied.requires_grad_(tensor.requires_grad)
+
+
+def twin_of(model: nn.Module, device: torch.device) -> nn.Module:
+    """A copy of the model on `device` that shares its parameters, or has none in memory on meta.
+
+    Raises
+    ------
+    InputError
+        Parameters are not yet made, have no values but are to run on a real device, or the model cannot be copied.
+    """
+    memo: dict[int, Any] = {}
+    for path, parameter in model.named_parameters():
+        if nn.parameter.is_lazy(parameter):
+            raise InputError(
+                "this lazy parameter has no shape yet; run the model once before it is counted", where=path
+            )
+        if parameter.device == META != device:
+            raise InputError(f"the weights are on meta and have no values; they cannot run on {device}", where=path)
+        if parameter.device == device:
+            memo[id(parameter)] = parameter
+        else:
+            moved = placed(parameter.detach(), device)
+            memo[id(parameter)] = nn.Parameter(moved, parameter.requires_grad)
+    try:
+        with _Copies(device):
+            return copy.deepcopy(model, memo)
+    except Exception as error:
+        message = f"the model cannot be copied, and counting runs a copy: {type(error).__name__}: {error}"
+        raise InputError(message, where=type(model).__name__) from error
