@@ -123,3 +123,37 @@ def twin_of(model: nn.Module, device: torch.device) -> nn.Module:
     except Exception as error:
         message = f"the model cannot be copied, and counting runs a copy: {type(error).__name__}: {error}"
         raise InputError(message, where=type(model).__name__) from error
+
+
+class _Liveness:
+    """Bytes of the storages that a run has made and not yet let go of."""
+
+    def __init__(self) -> None:
+        self.live = 0
+        self.peak = 0
+        self._storages: dict[int, weakref.ref[Any]] = {}
+
+    def add(self, made: list[Tensor], given: list[Tensor]) -> None:
+        """Follow the storages of `made` that are not those of `given`: weights, inputs, what was made before."""
+        old = {_address(tensor.untyped_storage()) for tensor in given if _is_dense(tensor)}
+        for tensor in filter(_is_dense, made):
+            storage = tensor.untyped_storage()
+            key = _address(storage)
+            if key in old or key in self._storages:
+                continue
+            size = storage.nbytes()
+            self._storages[key] = weakref.ref(storage, self._gone(key, size))
+            self.live += size
+        self.peak = max(self.peak, self.live)
+
+    def _gone(self, key: int, size: int) -> Callable[[object], None]:
+        def gone(_: object) -> None:
+            del self._storages[key]
+            self.live -= size
+
+        return gone
+
+
+def _address(storage: Any) -> int:
+    """What tells storages apart, on meta too, as long as they live."""
+    return int(storage._cdata)  # noqa: SLF001  # torch has no public name for it
