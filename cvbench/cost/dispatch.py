@@ -157,3 +157,100 @@ class _Liveness:
 def _address(storage: Any) -> int:
     """What tells storages apart, on meta too, as long as they live."""
     return int(storage._cdata)  # noqa: SLF001  # torch has no public name for it
+
+
+class _Scopes:
+    """Knows which module runs, in the forward pass and, by the age of its nodes, in the backward pass.
+
+    Autograd numbers its nodes in the order in which they are made. Noting the number at which a module was entered or
+    left says to which module a node belongs.
+    """
+
+    def __init__(self, model: nn.Module, recording: Recording) -> None:
+        self._recording = recording
+        self._paths = {id(module): path for path, module in model.named_modules()}
+        self._stack: list[tuple[str, ...]] = [("",)]
+        self._entered: list[int] = []
+        self._starts = [-1]
+        self._scopes: list[tuple[str, ...]] = [("",)]
+        self._thread = threading.get_ident()
+        self.failed: tuple[BaseException, str, list[Shape]] | None = None
+
+    @contextmanager
+    def follow(self) -> Iterator[None]:
+        """Let every module that is called say so; only for the time of the block, and without touching the modules."""
+        hooks = [
+            register_module_forward_pre_hook(self._enter),
+            register_module_forward_hook(self._leave, always_call=True),
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def current(self) -> tuple[tuple[str, ...], Phase]:
+        """The modules that an operator counts for, outermost first, and the pass that runs."""
+        age = _age_of_running_node()
+        if age is None:
+            return self._stack[-1], "forward"
+        if len(self._stack) > 1:
+            return self._stack[-1], "backward"  # a forward that is run again, for checkpoints
+        return self._scopes[bisect_right(self._starts, age) - 1], "backward"
+
+    def _enter(self, module: nn.Module, _args: Any) -> None:
+        if threading.get_ident() != self._thread:
+            return
+        outer = self._stack[-1]
+        path = self._paths.get(id(module))
+        if path is None:  # made or kept outside of the model's modules
+            path = f"{outer[-1]}.<{type(module).__name__}>".removeprefix(".")
+            self._paths[id(module)] = path
+            self._recording.modules.append(info_of(path, module))
+        self._recording.module_calls[path] += 1
+        self._entered.append(id(module))
+        self._push(outer if path in outer else (*outer, *_containers(outer[-1], path), path))
+
+    def _leave(self, module: nn.Module, args: Any, _result: Any) -> None:
+        if threading.get_ident() != self._thread or id(module) not in self._entered:
+            return
+        error = sys.exc_info()[1]
+        if error is not None and (self.failed is None or self.failed[0] is not error):
+            self.failed = error, self._stack[-1][-1], shapes_of(args)
+        while self._entered.pop() != id(module):
+            self._stack.pop()
+        self._stack.pop()
+        self._note(self._stack[-1])
+
+    def _push(self, scopes: tuple[str, ...]) -> None:
+        self._stack.append(scopes)
+        self._note(scopes)
+
+    def _note(self, scopes: tuple[str, ...]) -> None:
+        self._starts.append(_age_of_next_node())
+        self._scopes.append(scopes)
+
+
+def _age_of_next_node() -> int:
+    """The number that autograd gives to the next node that this thread makes."""
+    autograd: Any = torch.autograd
+    return int(autograd._get_sequence_nr())  # noqa: SLF001  # torch has no public name for it
+
+
+def _age_of_running_node() -> int | None:
+    """The number of the node whose backward runs; None outside of a backward pass."""
+    node: Any = torch._C._current_autograd_node()  # noqa: SLF001  # likewise
+    return None if node is None else int(node._sequence_nr())  # noqa: SLF001  # likewise
+
+
+def _containers(outer: str, path: str) -> list[str]:
+    """The modules between two that are never called themselves, such as lists of modules.
+
+    >>> _containers("", "stages.0.conv"), _containers("head", "stages.0.conv")
+    (['stages', 'stages.0'], [])
+    """
+    prefix = f"{outer}." if outer else ""
+    if not path.startswith(prefix):
+        return []  # a module that another one lends
+    names = path.removeprefix(prefix).split(".")
+    return [prefix + ".".join(names[:end]) for end in range(1, len(names))]
