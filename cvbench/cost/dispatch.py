@@ -254,3 +254,67 @@ def _containers(outer: str, path: str) -> list[str]:
         return []  # a module that another one lends
     names = path.removeprefix(prefix).split(".")
     return [prefix + ".".join(names[:end]) for end in range(1, len(names))]
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not type its subclass hook
+    """Writes down each operator, with its work, its bytes, and what stays alive after it."""
+
+    def __init__(self, scopes: _Scopes, recording: Recording, device: torch.device) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # likewise
+        self._scopes = scopes
+        self._recording = recording
+        self.on_meta = device == META
+        self.liveness = _Liveness()
+        self.part = ""
+        self.last = ""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        operator = find_operator(_name(func), _schema(func).overload_name)
+        if operator is None:
+            if _is_composite(func):
+                with self:
+                    return _run_composite(func, args, kwargs)
+            operator = _by_schema(func)
+        given = _tensors((args, kwargs))
+        self.last = f"{_name(func)} on {_text([tuple(tensor.shape) for tensor in given])}"
+        if self.on_meta and any(tensor.device == META for tensor in given):
+            args, kwargs = tree_map(_to_meta, (args, kwargs))
+        result = func(*args, **kwargs)
+        if self.on_meta and _name(func) == "aten.scaled_dot_product_attention":
+            result = _fused_layout(result, args[0])
+        self._record(func, operator, args, kwargs, given, _tensors(result))
+        return result
+
+    def _record(
+        self, func: Any, operator: Operator, args: Any, kwargs: Any, given: list[Tensor], made: list[Tensor]
+    ) -> None:
+        scopes, phase = self._scopes.current()
+        out = tuple(made[0].shape) if made else ()
+        positional, named = _as_shapes(func, args, kwargs)
+        try:
+            work = operator.formula(out, *positional, **named)
+        except Exception as error:
+            message = f"the formula of {self.last} fails: {type(error).__name__}: {error}"
+            raise InputError(message) from error
+        read, written, fused = moved_bytes(operator, map(_bytes, given), map(_bytes, made))
+        self.liveness.add(made, given)
+        self._recording.calls.append(
+            OpCall(
+                op=_name(func),
+                module=scopes[-1],
+                depth=len(scopes[-1].split(".")) if scopes[-1] else 0,
+                kind=operator.kind,
+                macs=work.macs,
+                flops=work.flops,
+                bytes_read=read,
+                bytes_written=written,
+                bytes_fused=fused,
+                input_shapes=tuple(tuple(tensor.shape) for tensor in given),
+                output_shapes=tuple(tuple(tensor.shape) for tensor in made),
+                dtype=str((made or given)[0].dtype).removeprefix("torch.") if made or given else "",
+                phase=phase,
+                part=self.part,
+                scopes=scopes,
+            )
+        )
