@@ -318,3 +318,108 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch do
                 scopes=scopes,
             )
         )
+
+
+def _schema(func: Any) -> Any:
+    return func._schema  # noqa: SLF001  # what torch itself reads in its modes
+
+
+@cache
+def _name(func: Any) -> str:
+    """Namespace and name of an operator, without overload.
+
+    >>> _name(torch.ops.aten.add.Tensor)
+    'aten.add'
+    """
+    return str(_schema(func).name).replace("::", ".")
+
+
+@cache
+def _is_composite(func: Any) -> bool:
+    """Whether the operator is made of others on every device."""
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), COMPOSITE)  # noqa: SLF001  # no public name
+
+
+def _run_composite(func: Any, args: Any, kwargs: Any) -> Any:
+    """Run a composite operator as its parts, by torch's compiled code.
+
+    ``func.decompose`` may prefer a Python version that is written for compilers and does more: a dropout that does
+    nothing then copies.
+    """
+    key = getattr(torch._C.DispatchKey, COMPOSITE)  # noqa: SLF001  # likewise
+    return func._op_dk(key, *args, **kwargs)  # noqa: SLF001  # what `decompose` calls
+
+
+@cache
+def _by_schema(func: Any) -> Operator:
+    """What an operator without an entry is by its own word: a view, point-wise, without tensors, or unknown."""
+    returns = _schema(func).returns
+    if returns and all(value.alias_info is not None and not value.alias_info.is_write for value in returns):
+        return FREE
+    if torch.Tag.pointwise in func.tags:
+        return POINTWISE
+    takes = [*_schema(func).arguments, *returns]
+    return UNKNOWN if any("Tensor" in str(value.type) for value in takes) and func.namespace != "prim" else FREE
+
+
+def _as_shapes(func: Any, args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments as formulas take them; torch leaves out those that have the schema's default."""
+    named = dict(kwargs)
+    positional = list(args)
+    for argument in _schema(func).arguments[len(args) :]:
+        if argument.kwarg_only:
+            break
+        positional.append(named.pop(argument.name, argument.default_value))
+    return [_shaped(value) for value in positional], {name: _shaped(value) for name, value in named.items()}
+
+
+def _shaped(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return tuple(value.shape)
+    return [_shaped(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    """The tensors in arguments or results, each once."""
+    return list({id(leaf): leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)}.values())
+
+
+def shapes_of(tree: Any) -> list[Shape]:
+    """The shapes of the tensors in `tree`, each tensor once."""
+    return [tuple(tensor.shape) for tensor in _tensors(tree)]
+
+
+def _text(shapes: list[Shape]) -> str:
+    return ", ".join(map(str, shapes)) or "no tensors"
+
+
+def _to_meta(value: Any) -> Any:
+    """Constants that a forward makes on the CPU, where they meet tensors without memory; single numbers may stay."""
+    return value.to(META) if isinstance(value, Tensor) and value.dim() and value.device != META else value
+
+
+def _fused_layout(result: Tensor, q: Tensor) -> Tensor:
+    """What attention returns where it is fused: laid out as its query, which may spare a copy afterwards.
+
+    On meta, attention is unfused.
+    """
+    fused = result.device == META and q.dim() == 4 and result.shape == q.shape
+    return torch.empty_like(q) if fused else result
+
+
+def _bytes(tensor: Tensor) -> int:
+    """What reading or writing a tensor moves: repeated elements of expanded ones once."""
+    if not _is_dense(tensor):
+        return tensor.numel() * tensor.element_size()
+    sizes = zip(tensor.shape, tensor.stride(), strict=True)
+    return prod(size for size, stride in sizes if stride or not size) * tensor.element_size()
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    return tensor.layout is torch.strided and not tensor.is_nested
+
+
+def info_of(path: str, module: nn.Module) -> ModuleInfo:
+    """Type and parameters of a module; shared parameters count once."""
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in module.parameters()]
+    return ModuleInfo(path, type(module).__name__, sum(n for n, _ in sizes), sum(n for n, grad in sizes if grad))
