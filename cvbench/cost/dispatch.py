@@ -423,3 +423,97 @@ def info_of(path: str, module: nn.Module) -> ModuleInfo:
     """Type and parameters of a module; shared parameters count once."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in module.parameters()]
     return ModuleInfo(path, type(module).__name__, sum(n for n, _ in sizes), sum(n for n, grad in sizes if grad))
+
+
+def record(
+    model: nn.Module, args: Any, kwargs: Any, *, device: str, backward: bool, spec: CountSpec | None
+) -> Recording:
+    """Run a twin of the model, and write down what it does.
+
+    Parameters
+    ----------
+    model
+        Stays as it is.
+    args, kwargs
+        Its inputs: any tensors in any lists and dicts; they are copied.
+    device
+        Where the twin runs.
+    backward
+        Also run the backward pass, for the gradients of all parameters and inputs that ask for them. The model then
+        runs in the mode that it is in, else in evaluation mode.
+    spec
+        Run ``count_parts(spec, *args)`` of the model in place of its forward.
+
+    Raises
+    ------
+    InputError
+        The forward or the backward pass fails; the message begins with the module that failed.
+    """
+    where = torch.device(device)
+    twin = twin_of(model, where)
+    if not backward:
+        twin.eval()
+    args, kwargs = tree_map(lambda leaf: placed(leaf, where) if isinstance(leaf, Tensor) else leaf, (args, kwargs))
+    recording = Recording([info_of(path, module) for path, module in twin.named_modules()])
+    scopes = _Scopes(twin, recording)
+    recorder = _Recorder(scopes, recording, where)
+    with _left_as_found(where), scopes.follow():
+        try:
+            with torch.enable_grad() if backward else torch.inference_mode():
+                with recorder:
+                    result = twin(*args, **kwargs) if spec is None else _run_parts(twin, args, recorder, spec)
+                if backward:
+                    _run_backward(twin, (args, kwargs), result, recorder)
+        except Exception as error:
+            raise _failure(error, model, (args, kwargs), scopes, recorder) from error
+    recording.peak_bytes = recorder.liveness.peak
+    return recording
+
+
+@contextmanager
+def _left_as_found(device: torch.device) -> Iterator[None]:
+    """Random numbers and settings are afterwards what they were before.
+
+    The fused path of transformer layers is switched off: it runs on some devices only and hides what it runs.
+    """
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
+def _run_parts(twin: Any, args: Any, recorder: _Recorder, spec: CountSpec) -> list[str]:
+    """The names of the parts; what runs after a name has come counts for it."""
+    names = []
+    for name in twin.count_parts(spec, *args):
+        recorder.part = name
+        names.append(name)
+    return names
+
+
+def _run_backward(twin: nn.Module, inputs: Any, result: Any, recorder: _Recorder) -> None:
+    """From a gradient of ones for every output, to parameters and inputs; no gradient is left in the model."""
+    ends = [tensor for tensor in _tensors(result) if tensor.requires_grad]
+    starts = [tensor for tensor in [*twin.parameters(), *_tensors(inputs)] if tensor.requires_grad]
+    if not ends or not starts:
+        raise InputError("nothing to differentiate: no output depends on a parameter or input that asks for gradients")
+    ones = [torch.ones_like(tensor) for tensor in ends]
+    with recorder:
+        torch.autograd.grad(ends, starts, ones, allow_unused=True)
+
+
+def _failure(error: Exception, model: nn.Module, inputs: Any, scopes: _Scopes, recorder: _Recorder) -> InputError:
+    """What to say when a run fails: the innermost module, what went into it, and the last operator."""
+    path, shapes = "", shapes_of(inputs)
+    if scopes.failed is not None and scopes.failed[0] is error:
+        _, path, shapes = scopes.failed
+    place = f"{type(model).__name__}.{path}" if path else type(model).__name__
+    if isinstance(error, InputError):
+        return InputError(error.message, where=error.where or place)
+    last = f"; the last operator was {recorder.last}" if recorder.last else ""
+    hint = "; tensors on meta have no values: where the model asks for some, count on device='cpu'"
+    message = f"the model fails on {_text(shapes)}: {type(error).__name__}: {error}{last}"
+    return InputError(message + hint * recorder.on_meta, where=place)
