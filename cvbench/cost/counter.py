@@ -76,3 +76,82 @@ class Totals:
     def ai(self) -> float:
         """Arithmetic intensity: FLOPs per byte when every operator runs alone; NaN where no byte moves."""
         return self.flops / self.bytes_unfused if self.bytes_unfused else nan
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRow:
+    """What one module costs.
+
+    Attributes
+    ----------
+    path
+        Dotted path; empty for the model. A module with several paths is listed at the first.
+    type
+        Name of its class.
+    depth
+        0 for the model.
+    calls
+        How often its forward ran; 0 for lists of modules, and for modules whose ``forward`` is called directly.
+    params, params_trainable
+        Elements of its parameters and of those below, shared ones once; and of those that ask for gradients.
+    total
+        What it costs with all that it calls.
+    own
+        What the operators cost that it calls itself.
+    """
+
+    path: str
+    type: str
+    depth: int
+    calls: int
+    params: int
+    params_trainable: int
+    total: Totals
+    own: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What a model costs on one input; plain data, all whole numbers.
+
+    Attributes
+    ----------
+    params, params_trainable
+        Elements of all parameters, shared ones once, and of those that ask for gradients. Buffers are not parameters.
+    macs, flops, activations, bytes_unfused, bytes_fused
+        As in `Totals`.
+    peak_activation_bytes
+        The most bytes that are alive at once in tensors made on the way, weights and inputs apart.
+    calls
+        Every operator in the order of its call.
+    modules
+        One row per module.
+    parts
+        The cost of each part, in order; empty for a model that is counted as a whole.
+    unknown
+        Operators without a formula, by the number of their calls; their macs and flops are missing from the sums.
+    convention
+        One line that says what is counted.
+    version
+        Of the counter.
+    """
+
+    params: int
+    params_trainable: int
+    macs: int
+    flops: int
+    activations: int
+    bytes_unfused: int
+    bytes_fused: int
+    peak_activation_bytes: int
+    calls: list[OpCall] = field(repr=False)
+    modules: list[ModuleRow] = field(repr=False)
+    parts: dict[str, Totals]
+    unknown: dict[str, int]
+    convention: str
+    version: int = VERSION
+
+    @property
+    def ai(self) -> float:
+        """Arithmetic intensity, ``flops / bytes_unfused``; NaN where no byte moves."""
+        return self.flops / self.bytes_unfused if self.bytes_unfused else nan
