@@ -155,3 +155,96 @@ class Count:
     def ai(self) -> float:
         """Arithmetic intensity, ``flops / bytes_unfused``; NaN where no byte moves."""
         return self.flops / self.bytes_unfused if self.bytes_unfused else nan
+
+
+def count(
+    model: torch.nn.Module,
+    input_size: CountSpec | str | Sequence[int] | Sequence[Sequence[int]] | None = None,
+    *,
+    inputs: Any = None,
+    device: str = "meta",
+    strict: bool = False,
+    backward: bool = False,
+) -> Count:
+    """Count what a model costs.
+
+    A copy of the model runs, without its weights on ``meta`` and with them elsewhere: the model stays as it is, and so
+    do random numbers and settings.
+
+    Parameters
+    ----------
+    model
+        Any module. One with a method ``count_parts`` is counted in parts, see `CountSpec`.
+    input_size
+        Shape of the input, ``(1, 3, 224, 224)`` or ``"1x3x224x224"``, of several inputs, or a `CountSpec`.
+    inputs
+        The inputs themselves, in place of a size: a tensor, a tuple of arguments or a mapping of named ones. The
+        model's ``forward`` then runs as it is.
+    device
+        Where the copy runs: ``meta`` needs neither memory nor time; a model that asks for values, as one that decides
+        by the content of a tensor, runs on ``cpu``.
+    strict
+        Refuse operators without a formula.
+    backward
+        Count the backward pass, too: the gradients of all parameters that ask for one, and of `inputs` that do. The
+        model then runs in the mode that it is in; without it, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        The forward pass fails (the message names the module and the shapes), an operator is unknown under `strict`, the
+        inputs are missing or given twice, or `model` is no module.
+    MissingDependency
+        Torch is not installed.
+
+    Undefined
+    ---------
+    `Count.ai` is NaN for a model that moves no bytes.
+
+    Notes
+    -----
+    Forward passes are counted under inference mode, in which attention and recurrent layers are one operator on every
+    device, so that the count is the same on all. With `backward`, they are counted in the form that the device runs.
+
+    Examples
+    --------
+    >>> counted = count(torch.nn.Conv2d(3, 16, 3, padding=1), (1, 3, 32, 32))
+    >>> counted.params, counted.macs, counted.flops
+    (448, 442368, 901120)
+    """
+    require_torch()
+    import torch
+
+    from cvbench.cost.dispatch import record
+
+    if not isinstance(model, torch.nn.Module):
+        raise InputError(f"a {type(model).__name__} is no model; expected a torch.nn.Module", where="model")
+    if (input_size is None) == (inputs is None):
+        raise InputError("expected either input_size or inputs")
+    spec = None if input_size is None else CountSpec.of(input_size)
+    args, kwargs = _arguments(inputs if spec is None else spec.build(device))
+    in_parts = spec if hasattr(model, "count_parts") else None
+    if in_parts and backward:
+        raise InputError("parts of a model are counted forward only; give inputs to count the whole backward")
+    recording = record(model, args, kwargs, device=device, backward=backward, spec=in_parts)
+    if strict:
+        _refuse_unknown(recording.calls, type(model).__name__)
+    calls = recording.calls
+    totals = Totals.of(calls)
+    whole = recording.modules[0]
+    mode = "training" if backward and model.training else "evaluation"
+    return Count(
+        params=whole.params,
+        params_trainable=whole.params_trainable,
+        macs=totals.macs,
+        flops=totals.flops,
+        activations=totals.activations,
+        bytes_unfused=totals.bytes_unfused,
+        bytes_fused=totals.bytes_fused,
+        peak_activation_bytes=recording.peak_bytes,
+        calls=calls,
+        modules=_module_rows(recording.modules, recording.module_calls, calls),
+        parts=_grouped(calls, lambda call: [call.part]) if in_parts else {},
+        unknown=dict(Counter(call.op for call in calls if call.kind == "unknown")),
+        convention=f"{CONVENTION}; {'forward and backward' if backward else 'forward'} in {mode} mode",
+    )
