@@ -248,3 +248,49 @@ def count(
         unknown=dict(Counter(call.op for call in calls if call.kind == "unknown")),
         convention=f"{CONVENTION}; {'forward and backward' if backward else 'forward'} in {mode} mode",
     )
+
+
+def _arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and named arguments: of a mapping the names, of a tuple the items, of anything else itself."""
+    if isinstance(inputs, Mapping):
+        return (), dict(inputs)
+    return (inputs if isinstance(inputs, tuple) else (inputs,)), {}
+
+
+def _refuse_unknown(calls: list[OpCall], model: str) -> None:
+    unknown = [call for call in calls if call.kind == "unknown"]
+    if not unknown:
+        return
+    first, others = unknown[0], sorted({call.op for call in unknown} - {unknown[0].op})
+    shapes = ", ".join(map(str, first.input_shapes)) or "no tensors"
+    more = f" (nor have {', '.join(others)})" if others else ""
+    name = first.op.replace(".", "::", 1)
+    message = f"{first.op} on {shapes} has no formula{more}; give it one with register_formula({name!r}, …)"
+    raise InputError(message, where=f"{model}.{first.module}" if first.module else model)
+
+
+def _grouped(calls: list[OpCall], keys_of: Callable[[OpCall], Iterable[str]]) -> dict[str, Totals]:
+    """Totals by key, in the order in which keys come up; a call counts under each of its keys."""
+    groups: dict[str, list[OpCall]] = {}
+    for call in calls:
+        for key in keys_of(call):
+            groups.setdefault(key, []).append(call)
+    return {key: Totals.of(group) for key, group in groups.items()}
+
+
+def _module_rows(modules: list[ModuleInfo], called: Counter[str], calls: list[OpCall]) -> list[ModuleRow]:
+    total = _grouped(calls, lambda call: call.scopes)
+    own = _grouped(calls, lambda call: call.scopes[-1:])
+    return [
+        ModuleRow(
+            path=module.path,
+            type=module.type,
+            depth=len(module.path.split(".")) if module.path else 0,
+            calls=called[module.path],
+            params=module.params,
+            params_trainable=module.params_trainable,
+            total=total.get(module.path, Totals()),
+            own=own.get(module.path, Totals()),
+        )
+        for module in modules
+    ]
