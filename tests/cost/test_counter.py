@@ -81,3 +81,89 @@ def test_flops_are_two_per_mac_and_the_documented_rest() -> None:
     block = 2 * 256 + 256 + 256  # norm with running statistics, addition, relu
     assert counted.flops == 2 * counted.macs + 2 * block + (256 + 16) + 8
     assert counted.activations == 2 * 256 + 8
+
+
+def test_bytes_of_a_convolution_and_what_follows_it() -> None:
+    counted = count(nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU()), (1, 3, 4, 4))
+    conv = 4 * (3 * 16 + 8 * 3 + 8 + 8 * 16)
+    assert counted.bytes_unfused == conv + 4 * 2 * 8 * 16
+    assert counted.bytes_fused == conv
+    assert counted.ai == counted.flops / counted.bytes_unfused
+
+
+def test_expanded_tensors_and_tensors_given_twice_are_read_once() -> None:
+    expanded = count(Function(lambda x: x.expand(5, 4) * x.expand(5, 4)), (1, 4)).calls[-1]
+    assert (expanded.bytes_read, expanded.bytes_written) == (2 * 16, 80)
+    squared = count(Function(lambda x: x * x), (5, 4)).calls[-1]
+    assert (squared.bytes_read, squared.bytes_written, squared.bytes_fused) == (80, 80, 0)
+
+
+def test_lookups_read_the_rows_that_they_return() -> None:
+    indices = torch.zeros(3, dtype=torch.int64)
+    (call,) = count(nn.Embedding(1000, 4), inputs=indices).calls
+    assert (call.bytes_read, call.bytes_written) == (3 * 16 + 3 * 8, 3 * 16)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_peak_is_of_what_lives_at_once(device: str) -> None:
+    def body(x: Tensor) -> Tensor:
+        for _ in range(3):
+            x = x + 1  # the old one is let go of after the new one is made
+        return x.view(-1)
+
+    assert count(Function(body), (256,), device=device).peak_activation_bytes == 2 * 1024
+    kept = count(Function(lambda x: torch.stack([x + 1 for _ in range(3)])), (256,), device=device)
+    assert kept.peak_activation_bytes == 6 * 1024
+    assert count(Function(lambda x: x.relu_().view(-1)), (256,), device=device).peak_activation_bytes == 0
+
+
+def test_no_bytes_have_no_intensity() -> None:
+    assert math.isnan(count(Function(lambda x: x.view(-1)), (2, 2)).ai)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_model_and_the_process_stay_as_they_were(device: str, backward: bool, fails: bool) -> None:
+    class Caching(Network):
+        def forward(self, x: Tensor) -> Tensor:
+            self.grid = torch.rand(3)  # a random number, and an attribute
+            y = super().forward(x)
+            return y @ y if fails else y
+
+    model = Caching().train()
+    model.blocks[0].eval()
+    model.head.weight.requires_grad_(False)
+    before, modes = copy.deepcopy(model.state_dict()), [module.training for module in model.modules()]
+    image = torch.rand(IMAGE)
+    kept, random, fused = image.clone(), torch.random.get_rng_state(), torch.backends.mha.get_fastpath_enabled()
+    hooks = [len(registry) for registry in hook_registries()]
+    if fails:
+        with pytest.raises(InputError):
+            count(model, inputs=image, device=device, backward=backward)
+    else:
+        count(model, inputs=image, device=device, backward=backward)
+    after = model.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert modes == [module.training for module in model.modules()]
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not hasattr(model, "grid")
+    assert torch.equal(image, kept)
+    assert torch.equal(torch.random.get_rng_state(), random)
+    assert torch.backends.mha.get_fastpath_enabled() == fused
+    assert [len(registry) for registry in hook_registries()] == hooks
+    assert torch._C._len_torch_dispatch_stack() == 0
+    assert torch._C._len_torch_function_stack() == 0
+    assert count(Network(), IMAGE) == count(Network(), IMAGE), "and the next count starts from nothing"
+
+
+def hook_registries() -> list[Any]:
+    module = torch.nn.modules.module
+    return [module._global_forward_hooks, module._global_forward_pre_hooks, module._global_forward_hooks_always_called]
+
+
+def test_meta_takes_no_memory_for_weights() -> None:
+    with torch.device("meta"):
+        model = nn.Linear(2**20, 2**20)  # 4 TiB
+    counted = count(model, (1, 2**20))
+    assert (counted.params, counted.macs) == (2**40 + 2**20, 2**40)
