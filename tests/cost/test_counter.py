@@ -167,3 +167,90 @@ def test_meta_takes_no_memory_for_weights() -> None:
         model = nn.Linear(2**20, 2**20)  # 4 TiB
     counted = count(model, (1, 2**20))
     assert (counted.params, counted.macs) == (2**40 + 2**20, 2**40)
+
+
+def test_trainable_parameters_and_evaluation_mode() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), nn.Linear(4, 4)).train()
+    model[0].requires_grad_(False)
+    counted = count(model, (1, 4))
+    assert (counted.params, counted.params_trainable) == (40, 20)
+    assert {call.op for call in counted.calls if call.kind != "free"} == {"aten.addmm"}
+    assert counted.convention.endswith("forward in evaluation mode")
+
+
+def test_the_backward_pass_is_known_by_module() -> None:
+    counted = count(Network(), IMAGE, backward=True, strict=True)
+    backward = [call for call in counted.calls if call.phase == "backward"]
+    convs = [(call.op, call.module) for call in backward if call.kind == "conv"]
+    assert convs == [("aten.convolution_backward", "blocks.0.conv")] * 2
+    assert {call.module for call in backward if call.kind == "norm"} == {"blocks.0.norm", "blocks.1.norm"}
+    assert {call.module for call in backward if call.op == "aten.mm"} == {"head"}
+    by_path = rows(counted)
+    # the first block needs no gradient of the image
+    assert [by_path[f"blocks.{i}"].total.macs for i in (0, 1)] == [2 * CONV, 3 * CONV]
+    assert counted.convention.endswith("forward and backward in training mode")
+
+
+def test_checkpoints_count_what_they_run_again() -> None:
+    class Checkpointed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Sequential(nn.Linear(8, 8, bias=False), nn.ReLU(), nn.Linear(8, 8, bias=False))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return checkpoint(self.inner, x, use_reentrant=False)
+
+    counted = count(Checkpointed(), (4, 8), backward=True)
+    work = [(call.phase, call.module) for call in counted.calls if call.macs]
+    # the second layer needs the result of the first again, and no gradient of the input is asked for
+    assert work[:3] == [("forward", "inner.0"), ("forward", "inner.2"), ("backward", "inner.0")]
+    assert sorted(work[3:]) == [("backward", "inner.0"), ("backward", "inner.2"), ("backward", "inner.2")]
+
+
+class Deciding(nn.Module):
+    """Looks at values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ x if self.stem(x).sum().item() > 0 else x
+
+
+def test_a_model_that_looks_at_values_runs_on_cpu() -> None:
+    assert count(Deciding(), (4, 4), device="cpu").macs == 64
+    with pytest.raises(InputError, match=r"Deciding: .*\(4, 4\).*count on device='cpu'"):
+        count(Deciding(), (4, 4))
+
+
+def test_constants_that_a_forward_makes_may_be_on_the_cpu() -> None:
+    def body(x: Tensor) -> Tensor:
+        steps = torch.linspace(0, 1, 5).tolist()
+        canvas = torch.zeros(2, 4)
+        canvas[:, 1:3] = x[:, 1:3]
+        return canvas @ torch.cat([x, torch.ones(2, 4)]).T * steps[-1]
+
+    assert count(Function(body), (2, 4)).macs == count(Function(body), (2, 4), device="cpu").macs == 2 * 4 * 4
+
+
+def test_a_failing_forward_is_named_by_module_and_shapes() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(nn.ReLU(), nn.Conv2d(3, 8, 3)))
+    with pytest.raises(InputError) as caught:
+        count(model, (1, 3, 8, 8), device="cpu")
+    message = str(caught.value)
+    assert message.startswith("Sequential.1.1: the model fails on (1, 8, 6, 6): RuntimeError: ")
+    assert "the last operator was aten." in message
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_errors_that_a_model_handles_leave_the_paths_right() -> None:
+    class Trying(Network):
+        def forward(self, x: Tensor) -> Tensor:
+            try:
+                self.head(x)  # does not fit
+            except RuntimeError:
+                return super().forward(x)
+            raise AssertionError("the head took an image")
+
+    assert rows(count(Trying(), IMAGE))["blocks"].total.macs == 2 * CONV
