@@ -254,3 +254,116 @@ def test_errors_that_a_model_handles_leave_the_paths_right() -> None:
             raise AssertionError("the head took an image")
 
     assert rows(count(Trying(), IMAGE))["blocks"].total.macs == 2 * CONV
+
+
+@pytest.fixture
+def own_operator() -> Iterator[Callable[[Tensor], Tensor]]:
+    library = torch.library.Library("cvbench_tests", "DEF")
+    library.define("twist(Tensor x, int times=2) -> Tensor")
+    library.impl("twist", lambda x, times=2: x.clone(), "CompositeExplicitAutograd")
+    known = dict(OPERATORS)
+    yield torch.ops.cvbench_tests.twist
+    OPERATORS.clear()
+    OPERATORS.update(known)
+    library._destroy()
+
+
+def test_unknown_operators_are_listed_and_refused_under_strict(own_operator: Callable[[Tensor], Tensor]) -> None:
+    model = nn.Sequential(nn.Linear(4, 4), Function(lambda x: own_operator(own_operator(x))))
+    counted = count(model, (2, 4))
+    assert counted.unknown == {"cvbench_tests.twist": 2}
+    assert [call.bytes_written for call in counted.calls if call.kind == "unknown"] == [32, 32]
+    with pytest.raises(InputError, match=r"^Sequential\.1: cvbench_tests\.twist on \(2, 4\) has no formula"):
+        count(model, (2, 4), strict=True)
+
+
+def test_a_registered_formula_gets_shapes_and_defaults(own_operator: Callable[[Tensor], Tensor]) -> None:
+    def twist(out: tuple[int, ...], x: tuple[int, ...], times: int) -> Work:
+        return Work(macs=times * math.prod(x), extra=math.prod(out))
+
+    register_formula("cvbench_tests::twist", twist, "matmul")
+    counted = count(Function(own_operator), (2, 4), strict=True)
+    assert (counted.macs, counted.flops, counted.unknown) == (16, 40, {})
+
+
+def test_a_formula_that_fails_is_named(own_operator: Callable[[Tensor], Tensor]) -> None:
+    register_formula("cvbench_tests.twist", lambda out, x: Work())  # leaves out `times`
+    with pytest.raises(InputError, match=r"Function: the formula of cvbench_tests\.twist on \(2, 4\) fails: TypeError"):
+        count(Function(own_operator), (2, 4))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("twist", "other"), ("a::b", "convolution")])
+def test_registration_refuses_what_can_not_be_found(name: str, kind: Any) -> None:
+    with pytest.raises(InputError):
+        register_formula(name, lambda out: Work(), kind)
+
+
+class TwoStages(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Conv2d(3, 8, 3, padding=1)
+        self.box_head = nn.Linear(8, 4)
+        self.mask_head = nn.Conv2d(8, 8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.backbone(x)
+        return self.box_head(features[features > 0].new_ones(len(features.nonzero()), 8))
+
+    def count_parts(self, spec: CountSpec, image: Tensor) -> Iterator[str]:
+        yield "backbone"
+        features = self.backbone(image)
+        yield "box head"
+        self.box_head(features.new_empty(spec.proposals, 8))
+        yield "mask head"
+        self.mask_head(features.new_empty(spec.masks, 8, 14, 14))
+
+
+def test_parts_of_a_model_are_counted_at_pinned_sizes() -> None:
+    counted = count(TwoStages(), CountSpec((1, 3, 16, 16), proposals=7, masks=2))
+    macs = {name: part.macs for name, part in counted.parts.items()}
+    assert macs == {"backbone": 256 * 8 * 27, "box head": 7 * 32, "mask head": 2 * 196 * 64}
+    assert counted.macs == sum(macs.values())
+    assert rows(counted)["mask_head"].total.macs == macs["mask head"]
+    with pytest.raises(InputError, match="forward only"):
+        count(TwoStages(), (1, 3, 16, 16), backward=True)
+
+
+def test_inputs_come_as_one_several_or_named() -> None:
+    class Named(nn.Module):
+        def forward(self, x: Tensor, *, pair: dict[str, list[Tensor]]) -> Tensor:
+            return x @ pair["other"][0]
+
+    a, b = torch.rand(2, 3), torch.rand(3, 4)
+    assert count(Function(torch.matmul), inputs=(a, b)).macs == 24
+    assert count(Function(torch.matmul), "2x3,3x4").macs == 24
+    assert count(Named(), inputs={"x": a, "pair": {"other": [b]}}).macs == 24
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        (nn.Identity(), {}, "either input_size or inputs"),
+        (nn.Identity(), {"input_size": (1,), "inputs": torch.rand(1)}, "either input_size or inputs"),
+        (len, {"input_size": (1,)}, "model: a builtin_function_or_method is no model"),
+        (nn.LazyLinear(3), {"input_size": (1, 4)}, "weight: this lazy parameter"),
+        (nn.Linear(3, 3, device="meta"), {"input_size": (1, 3), "device": "cpu"}, "on meta"),
+        (nn.Identity(), {"input_size": (1,), "backward": True}, "nothing to differentiate"),
+    ],
+)
+def test_what_can_not_be_counted_is_refused(model: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        count(model, **options)
+
+
+def test_modules_outside_of_the_model_are_named_after_their_class() -> None:
+    class Hiding(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden = [nn.Linear(3, 3, bias=False)]
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.hidden[0](x)
+
+    counted = count(Hiding(), (1, 3))
+    assert counted.params == 0
+    assert rows(counted)["<Linear>"].total.macs == 9
