@@ -64,3 +64,99 @@ def test_a_bias_is_no_mac() -> None:
 
 def test_convolution_over_time() -> None:
     assert work_of(torch.conv_tbc, (9, 2, 4), (3, 4, 5), (5,)) == (7 * 2 * 5 * 12, 70)
+
+
+# ------------------------------------------------------------------------------------------------- matrix products
+
+PRODUCTS: list[tuple[Callable[..., Tensor], tuple[tuple[int, ...], ...], tuple[int, int]]] = [
+    (torch.dot, ((8,), (8,)), (8, 0)),
+    (torch.mv, ((4, 8), (8,)), (32, 0)),
+    (torch.addmv, ((4,), (4, 8), (8,)), (32, 4)),
+    (torch.addmm, ((4, 6), (4, 8), (8, 6)), (192, 24)),
+    (torch.addbmm, ((4, 6), (5, 4, 8), (5, 8, 6)), (960, 24)),
+    (torch.baddbmm, ((5, 4, 6), (5, 4, 8), (5, 8, 6)), (960, 120)),
+    (torch.addr, ((4, 6), (4,), (6,)), (24, 24)),
+    (torch.outer, ((4,), (6,)), (0, 24)),  # torch runs a multiplication
+    (torch.cdist, ((3, 2), (4, 2)), (24, 36)),
+    (torch.cdist, ((2, 30, 16), (2, 40, 16)), (38400, 40800)),
+]
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize(("product", "shapes", "expected"), PRODUCTS)
+def test_matrix_products(
+    product: Callable[..., Tensor], shapes: tuple[tuple[int, ...], ...], expected: tuple[int, int], device: str
+) -> None:
+    assert work_of(product, *shapes, device=device) == expected
+
+
+def test_a_bilinear_layer_meets_every_pair_of_inputs() -> None:
+    counted = count(nn.Bilinear(4, 5, 6, bias=False), [(3, 4), (3, 5)], strict=True)
+    assert (counted.macs, counted.flops) == (360, 3 * 360)
+
+
+def test_distances_go_back_as_often() -> None:
+    inputs = (torch.rand(3, 2, requires_grad=True), torch.rand(4, 2))
+    counted = count(Function(torch.cdist), inputs=inputs, backward=True, device="cpu", strict=True)
+    assert counted.macs == 2 * 24
+
+
+# ------------------------------------------------------------------------------------------------------- attention
+
+
+def test_attention_with_mask_groups_and_other_widths() -> None:
+    scores = 2 * 4 * 10 * 12
+    for mask in (None, torch.ones(10, 12)):
+        inputs = {"query": torch.rand(2, 4, 10, 8), "key": torch.rand(2, 2, 12, 8), "value": torch.rand(2, 2, 12, 6)}
+        body = as_module_with_names(lambda **named: F.scaled_dot_product_attention(**named, enable_gqa=True))
+        counted = count(body, inputs=inputs | ({} if mask is None else {"attn_mask": mask}))
+        assert counted.macs == scores * (8 + 6)
+        assert counted.flops == 2 * counted.macs + scores * (f.SOFTMAX + 1 + (mask is not None))
+
+
+def as_module_with_names(body: Callable[..., Tensor]) -> nn.Module:
+    class Named(nn.Module):
+        def forward(self, **named: Tensor) -> Tensor:
+            return body(**named)
+
+    return Named()
+
+
+def test_the_cpu_form_of_attention_and_its_backward() -> None:
+    """Forward two products; backward the scores again and one product for each of value, weights, query, key."""
+    inputs = tuple(torch.rand(2, 4, 10, 8, requires_grad=True) for _ in range(3))
+    counted = count(Function(F.scaled_dot_product_attention), inputs=inputs, backward=True, device="cpu", strict=True)
+    kinds = [(call.op, call.macs) for call in counted.calls if call.kind == "attention"]
+    name = "aten._scaled_dot_product_flash_attention_for_cpu"
+    assert kinds == [(name, 2 * 6400), (f"{name}_backward", 5 * 6400)]
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_the_fused_encoder_layer_costs_what_its_parts_cost(activation: str) -> None:
+    layer = nn.TransformerEncoderLayer(32, 4, 64, 0.0, activation, batch_first=True)
+    parts = count(layer, (2, 10, 32), strict=True)
+    attention = layer.self_attn
+
+    def fused(x: Tensor) -> Tensor:
+        weights = (attention.in_proj_weight, attention.in_proj_bias, attention.out_proj.weight, attention.out_proj.bias)
+        norms = (layer.norm1.weight, layer.norm1.bias, layer.norm2.weight, layer.norm2.bias)
+        feed = (layer.linear1.weight, layer.linear1.bias, layer.linear2.weight, layer.linear2.bias)
+        return torch._transformer_encoder_layer_fwd(
+            x, 32, 4, *weights, activation == "gelu", False, 1e-5, *norms, *feed
+        )
+
+    counted = count(Function(fused), (2, 10, 32), device="cpu", strict=True)
+    assert [call.op for call in counted.calls] == ["aten._transformer_encoder_layer_fwd"]
+    assert (counted.macs, counted.flops) == (parts.macs, parts.flops)
+
+
+def test_fused_multi_head_attention_costs_what_its_parts_cost() -> None:
+    attention = nn.MultiheadAttention(32, 4, batch_first=True)
+    parts = count(Function(lambda x: attention(x, x, x, need_weights=False)[0]), (2, 10, 32))
+
+    def fused(x: Tensor) -> Tensor:
+        weights = (attention.in_proj_weight, attention.in_proj_bias, attention.out_proj.weight, attention.out_proj.bias)
+        return torch._native_multi_head_attention(x, x, x, 32, 4, *weights, need_weights=False)[0]
+
+    counted = count(Function(fused), (2, 10, 32), device="cpu", strict=True)
+    assert (counted.macs, counted.flops) == (parts.macs, parts.flops)
