@@ -160,3 +160,52 @@ def test_fused_multi_head_attention_costs_what_its_parts_cost() -> None:
 
     counted = count(Function(fused), (2, 10, 32), device="cpu", strict=True)
     assert (counted.macs, counted.flops) == (parts.macs, parts.flops)
+
+
+# ------------------------------------------------------------------------------------------------------- recurrence
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("bias", [False, True])
+def test_recurrent_layers_cost_what_their_steps_cost(bias: bool, device: str) -> None:
+    layers: list[tuple[nn.Module, int, int]] = [
+        (nn.LSTM(6, 5, bias=bias), 4, f.LSTM),
+        (nn.GRU(6, 5, bias=bias), 3, f.GRU),
+        (nn.RNN(6, 5, bias=bias), 1, f.RNN),
+    ]
+    for layer, gates, unit in layers:
+        counted = count(layer, (7, 2, 6), device=device, strict=True)
+        rows = gates * 5
+        assert counted.macs == 14 * rows * (6 + 5)
+        assert counted.flops - 2 * counted.macs == 14 * (rows * (1 + 2 * bias) + 5 * unit)
+
+
+def test_projections_layers_and_directions_of_an_lstm() -> None:
+    counted = count(nn.LSTM(6, 5, 2, bidirectional=True, proj_size=3), (7, 2, 6))
+    first, second = 20 * (6 + 3) + 3 * 5, 20 * (2 * 3 + 3) + 3 * 5
+    assert counted.macs == 14 * 2 * (first + second)
+
+
+def test_packed_sequences_cost_the_steps_that_they_have() -> None:
+    layer = nn.GRU(6, 5)
+
+    def body(x: Tensor) -> Tensor:
+        packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([7, 4]))
+        return layer(packed)[0].data
+
+    counted = count(Function(body), (7, 2, 6), device="cpu")
+    assert counted.macs == (7 + 4) * 15 * (6 + 5)
+
+
+def test_the_cpu_form_of_an_lstm_layer_goes_back_at_twice_the_cost() -> None:
+    x = torch.rand(7, 2, 6, requires_grad=True)
+    counted = count(nn.LSTM(6, 5), inputs=x, device="cpu", backward=True, strict=True)
+    layers = {call.op: call.macs for call in counted.calls if call.macs}
+    one = 14 * 20 * 11
+    assert layers == {"aten.mkldnn_rnn_layer": one, "aten.mkldnn_rnn_layer_backward": 2 * one}
+
+
+def test_fused_cells_are_what_is_beside_the_products() -> None:
+    gates, state = (2, 20), (2, 5)
+    assert f.cell(state, gates, gates, state, None, None, unit=f.LSTM) == f.Work(0, 40 + 180)
+    assert f.cell(state, gates, gates, state, (20,), (20,), unit=f.LSTM) == f.Work(0, 3 * 40 + 180)
