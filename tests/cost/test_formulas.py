@@ -209,3 +209,80 @@ def test_fused_cells_are_what_is_beside_the_products() -> None:
     gates, state = (2, 20), (2, 5)
     assert f.cell(state, gates, gates, state, None, None, unit=f.LSTM) == f.Work(0, 40 + 180)
     assert f.cell(state, gates, gates, state, (20,), (20,), unit=f.LSTM) == f.Work(0, 3 * 40 + 180)
+
+
+# ------------------------------------------------------------------------------- point-wise, norms, pools, sampling
+
+BESIDE: list[tuple[Callable[..., object], tuple[tuple[int, ...], ...], int]] = [
+    (torch.relu, ((2, 3),), 6),
+    (torch.sigmoid, ((2, 3),), 24),
+    (F.silu, ((2, 3),), 30),
+    (lambda x: F.silu(x, inplace=True), ((2, 3),), 30),
+    (torch.add, ((2, 3), (3,)), 6),
+    (lambda x: x.softmax(-1), ((2, 3),), 30),
+    (lambda x: x.log_softmax(-1), ((2, 3),), 30),
+    (lambda x: F.layer_norm(x, (3,)), ((2, 3),), 48),
+    (lambda x: F.group_norm(x, 2), ((1, 4, 3),), 96),
+    (F.instance_norm, ((1, 4, 3),), 96),
+    (lambda x: F.rms_norm(x, (3,)), ((2, 3),), 24),
+    (lambda x: F.batch_norm(x, x.new_zeros(3), x.new_ones(3)), ((2, 3),), 12),
+    (lambda x: F.max_pool2d(x, 3, 2), ((1, 2, 7, 7),), 18 * 9),
+    (lambda x: F.avg_pool2d(x, (1, 3)), ((1, 2, 6, 6),), 24 * 4),
+    (lambda x: F.avg_pool1d(x, 3), ((1, 2, 6),), 4 * 4),
+    (lambda x: F.adaptive_avg_pool2d(x, 3), ((1, 2, 6, 6),), 72 + 18),
+    (lambda x: F.adaptive_avg_pool2d(x, 1), ((1, 2, 6, 6),), 72 + 2),
+    (lambda x: x.sum(1), ((2, 3),), 6),
+    (lambda x: x.mean(1), ((2, 3),), 8),
+    (lambda x: x.var(1), ((2, 3),), 24),
+    (lambda x: x.sort(-1), ((2, 8),), 48),
+    (lambda x: x.sort(dim=0, stable=True), ((2, 8),), 16),
+    (lambda x: x.topk(4), ((2, 8),), 32),
+    (lambda x: F.interpolate(x, scale_factor=2), ((1, 2, 3, 3),), 0),
+    (lambda x: F.interpolate(x, scale_factor=2, mode="linear"), ((1, 2, 3),), 12 * 4),
+    (lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), ((1, 2, 3, 3),), 72 * 8),
+    (lambda x: F.interpolate(x, scale_factor=2, mode="bicubic"), ((1, 2, 3, 3),), 72 * 32),
+    (lambda x: F.interpolate(x, (2, 2), mode="bilinear", antialias=True), ((1, 1, 8, 8),), 2 * 2 * (8 * 8 + 2 * 8)),
+    (lambda x, g: F.grid_sample(x, g, align_corners=False), ((1, 2, 4, 4), (1, 3, 3, 2)), 18 * 8 + 6 * 18),
+    (lambda x, g: F.grid_sample(x, g, "nearest", align_corners=False), ((1, 2, 4, 4), (1, 3, 3, 2)), 6 * 18),
+    (lambda x, g: F.grid_sample(x, g, align_corners=False), ((1, 2, 4, 4, 4), (1, 3, 3, 3, 3)), 54 * 16 + 6 * 81),
+    (lambda x: torch.cat([x, x]), ((2, 3),), 0),
+    (lambda x: F.pad(x, (1, 1), mode="reflect"), ((1, 2, 3),), 0),
+    (lambda x: F.pixel_shuffle(x, 2), ((1, 4, 3, 3),), 0),
+]
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize(("body", "shapes", "flops"), BESIDE)
+def test_work_beside_macs(
+    body: Callable[..., object], shapes: tuple[tuple[int, ...], ...], flops: int, device: str
+) -> None:
+    assert work_of(body, *shapes, device=device) == (0, flops)
+
+
+@pytest.mark.parametrize(
+    ("body", "signal", "factor"),
+    [
+        (lambda x: torch.fft.fft(x.to(torch.complex64)), (3, 8), 5.0),
+        (torch.fft.rfft, (3, 8), 2.5),
+        (torch.fft.rfft2, (3, 8, 12), 2.5),
+    ],
+)
+def test_fourier_transforms(body: Callable[[Tensor], Tensor], signal: tuple[int, ...], factor: float) -> None:
+    expected = round(factor * prod(signal) * log2(prod(signal[1:])))
+    assert work_of(body, signal) == (0, expected)
+
+
+def test_what_follows_a_convolution_goes_back_with_known_operators() -> None:
+    """Everything that a vision model is made of has a formula in the backward pass, too."""
+    layers = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.SiLU(), nn.MaxPool2d(2), nn.GroupNorm(2, 8), nn.GELU(),
+        nn.Upsample(scale_factor=2, mode="bilinear"), nn.Hardswish(), nn.AvgPool2d(2), nn.PReLU(),
+        nn.ReflectionPad2d(1), nn.Upsample(scale_factor=2), nn.LeakyReLU(), nn.PixelShuffle(2),
+        nn.AdaptiveAvgPool2d(3), nn.Sigmoid(), nn.Flatten(), nn.LayerNorm(18), nn.Dropout(), nn.Softmax(-1),
+    )  # fmt: skip
+    for device in ("cpu", "meta"):
+        counted: Count = count(layers, (2, 3, 16, 16), device=device, backward=True)
+        assert counted.unknown == {}
+
+
+# -------------------------------------------------------------------------------------------- operators by their name
