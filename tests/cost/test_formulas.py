@@ -286,3 +286,78 @@ def test_what_follows_a_convolution_goes_back_with_known_operators() -> None:
 
 
 # -------------------------------------------------------------------------------------------- operators by their name
+
+
+@pytest.fixture
+def torchvision() -> Iterator[object]:
+    """Operators with the names and arguments of torchvision's, which need not be there to be counted."""
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    library.define(
+        "roi_align(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width, "
+        "int sampling_ratio, bool aligned) -> Tensor"
+    )
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define(
+        "deform_conv2d(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, SymInt stride_h, "
+        "SymInt stride_w, SymInt pad_h, SymInt pad_w, SymInt dilation_h, SymInt dilation_w, SymInt groups, "
+        "SymInt offset_groups, bool use_mask) -> Tensor"
+    )
+    everywhere = "CompositeExplicitAutograd"
+    library.impl("roi_align", lambda x, rois, _, h, w, *__: x.new_empty(len(rois), x.shape[1], h, w), everywhere)
+    library.impl("nms", lambda boxes, *_: boxes.new_empty(3, dtype=torch.int64), everywhere)
+    library.impl("deform_conv2d", lambda x, w, *_: x.new_empty(x.shape[0], w.shape[0], *x.shape[2:]), everywhere)
+    yield torch.ops.torchvision
+    library._destroy()
+
+
+def test_boxes_and_deformable_convolutions(torchvision: torch._ops._OpNamespace) -> None:
+    def align(x: Tensor, rois: Tensor, ratio: int) -> Tensor:
+        return torchvision.roi_align(x, rois, 0.25, 7, 7, ratio, False)
+
+    outputs = 10 * 4 * 49
+    assert work_of(lambda x, r: align(x, r, 2), (1, 4, 8, 8), (10, 5)) == (0, outputs * (4 * 8 + 4 + 1))
+    assert work_of(lambda x, r: align(x, r, -1), (1, 4, 8, 8), (10, 5)) == (0, outputs * (4 * 8 + 4 + 1))
+    assert work_of(lambda b, s: torchvision.nms(b, s, 0.5), (10, 4), (10,)) == (0, 12 * 10 * 3)
+
+    def deform(x: Tensor, w: Tensor, offset: Tensor, mask: Tensor, bias: Tensor, masked: bool) -> Tensor:
+        return torchvision.deform_conv2d(x, w, offset, mask, bias, 1, 1, 1, 1, 1, 1, 2, 1, masked)
+
+    shapes = ((1, 4, 8, 8), (6, 2, 3, 3), (1, 18, 8, 8), (1, 9, 8, 8), (6,))
+    taps = 64 * 4 * 9
+    assert work_of(lambda *a: deform(*a, masked=False), *shapes) == (64 * 6 * 2 * 9, 8 * taps + 64 * 6)
+    assert work_of(lambda *a: deform(*a, masked=True), *shapes) == (64 * 6 * 2 * 9, 9 * taps + 64 * 6)
+
+
+def test_backward_forms_of_boxes_and_deformable_convolutions() -> None:
+    x, grad, weight, offset = (1, 4, 8, 8), (1, 6, 8, 8), (6, 2, 3, 3), (1, 18, 8, 8)
+    rest = (1, 1, 1, 1, 1, 1, 2, 1, False)
+    forward = f.deformable_convolution(grad, x, weight, offset, (1, 1), (6,), *rest)
+    backward = f.deformable_convolution_backward(x, grad, x, weight, offset, (1, 1), (6,), *rest)
+    assert backward == f.Work(2 * forward.macs, 2 * forward.extra)
+    pooled = (10, 4, 7, 7)
+    assert f.roi_align_backward(x, pooled, (10, 5), 0.25, 7, 7, 1, 4, 8, 8, 2, False) == f.roi_align(
+        pooled, x, (10, 5), 0.25, 7, 7, 2
+    )
+
+
+def test_every_entry_is_an_operator_of_torch() -> None:
+    """A name that torch has not, in any version that is installed, is a misspelt one."""
+    names = {name.replace("::", ".").split(".out")[0] for name in torch._C._dispatch_get_all_op_names()}
+    known = {".".join(name.split(".")[:2]) for name in names} | names
+    not_there = {name for name in OPERATORS if name.startswith("aten.") and name not in known}
+    assert not_there == set()
+
+
+def test_in_place_forms_and_overloads_are_found() -> None:
+    assert find_operator("aten.silu_") is find_operator("aten.silu") is OPERATORS["aten.silu"]
+    assert find_operator("aten.lstm", "data") is OPERATORS["aten.lstm.data"] is not find_operator("aten.lstm", "input")
+    assert find_operator("aten.__and__") is None
+
+
+def test_moved_bytes_by_what_is_read() -> None:
+    assert moved_bytes(Operator("free", f.nothing), [8], [8]) == (0, 0, 0)
+    assert moved_bytes(Operator("other", f.nothing), [8, 4], [6]) == (12, 6, 18)
+    assert moved_bytes(Operator("other", f.nothing, "rows"), [8, 4], [6]) == (10, 6, 16)
+    assert moved_bytes(Operator("other", f.nothing, "not first"), [8, 4], [8]) == (4, 8, 12)
+    assert moved_bytes(Operator("norm", f.nothing), [8, 4], [8]) == (12, 8, 4)
+    assert moved_bytes(Operator("unknown", f.nothing), [], [8]) == (0, 8, 8)
