@@ -190,7 +190,7 @@ def score(
             if not Path(path).resolve().parent.is_dir():
                 raise InputError(f"{path}: there is no folder to write this file to")
         if plot is not None:
-            _plottable(chosen.name, plot)
+            _plottable(chosen.name, plot, parameters)
 
         from cvbench.progress import watched
         from cvbench.scoring import score as run
@@ -271,11 +271,11 @@ def _write_arrays(path: str, result: Result) -> None:
     replace_file(path, packed.getvalue())
 
 
-def _plottable(task: str, path: str) -> None:
+def _plottable(task: str, path: str, parameters: dict[str, Any]) -> None:
     """Refuse a plot that could not be drawn before anything is read."""
     from cvbench.plots import plottable
 
-    plottable(task, path)
+    plottable(task, path, parameters)
 
 
 def _draw_curves(path: str, result: Result) -> None:

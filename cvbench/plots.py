@@ -12,7 +12,7 @@ import io
 import math
 import os
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -206,19 +206,27 @@ def _unit(result: Result) -> str:
 # From curves to files
 
 
-def plottable(task: str, path: str | os.PathLike[str]) -> None:
+def plottable(task: str, path: str | os.PathLike[str], parameters: Mapping[str, Any] | None = None) -> None:
     """Make sure that results of a task have curves and that these can be drawn into a file of that name.
+
+    Parameters
+    ----------
+    task, path
+    parameters
+        The rules that results will follow; None where they are not known.
 
     Raises
     ------
     InputError
-        If the task has none, or the name does not end in one of `FORMATS`.
+        If the task, or its rules, have no curves, or the name does not end in one of `FORMATS`.
     MissingDependency
         If matplotlib is not installed.
     """
     if find(task).plot is None:
         others = ", ".join(name for name, other in TASKS.items() if other.plot)
         raise InputError(f"{task} has no curves to draw; these have: {others}")
+    if parameters is not None and find(task).plot == "thresholds" and "AUC" not in find(task).describe(parameters):
+        raise InputError(f"{task} has no curve under these rules; -p curve=0:0.5:0.01 gives it one")
     _form(path)
     if find_spec("matplotlib") is None:
         raise MissingDependency("plots are drawn by matplotlib, which is not installed: pip install 'cvbench[plots]'")

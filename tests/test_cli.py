@@ -182,6 +182,7 @@ def test_plots_are_drawn_beside_the_result(
         ("coco.bbox", "a.gif", "a.gif: it ends in .gif; plots are files that end in .png, .pdf, .svg"),
         ("coco.bbox", "none/a.png", "a.png: there is no folder"),
         ("coco.panoptic", "a.png", "coco.panoptic has no curves to draw; these have: coco.bbox"),
+        ("pose.pck", "a.png", "pose.pck has no curve under these rules; -p curve=0:0.5:0.01 gives it one"),
     ],
 )
 def test_plots_are_refused_before_anything_is_read(
