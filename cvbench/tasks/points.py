@@ -42,11 +42,14 @@ def _hits(columns: str, defaults: str = "", *more: str) -> tuple[Parameter, ...]
             "parts",
             f"{columns} with a figure together: Wrist=10+15, or Arms=pooled(10+11)",
             defaults or "none",
-            texts.words,
+            texts.unless("none", (), texts.words),
         ),
         _missing(defaults),
         _zero_size(defaults, *more),
     )
+
+
+_all_or_some = texts.unless("all", None, texts.integers)
 
 
 def _missing(defaults: str = "") -> Parameter:
@@ -59,7 +62,7 @@ def _missing(defaults: str = "") -> Parameter:
 
 
 def _counted(what: str, default: str = "all") -> Parameter:
-    return Parameter("counted", f"indices of the {what} that means are over", default, texts.integers)
+    return Parameter("counted", f"indices of the {what} that means are over", default, _all_or_some)
 
 
 def _zero_size(defaults: str = "", *more: str) -> Parameter:
@@ -77,7 +80,9 @@ def _thresholds(default: str) -> Parameter:
 
 def _curve(default: str) -> tuple[Parameter, Parameter]:
     return (
-        Parameter("curve", "rising thresholds of the curve and its AUC", default, texts.numbers),
+        Parameter(
+            "curve", "rising thresholds of the curve and its AUC", default, texts.unless("none", (), texts.numbers)
+        ),
         Parameter(
             "auc", "area by the trapezoid rule, or mean of the points", "trapezoid", texts.choice("trapezoid", "mean")
         ),
@@ -97,7 +102,7 @@ def _with(parameters: tuple[Parameter, ...], **defaults: str) -> tuple[Parameter
 
 
 def _preset(help_text: str, *choices: str) -> Parameter:
-    return Parameter("preset", help_text, "none", texts.choice(*choices))
+    return Parameter("preset", help_text, "none", texts.unless("none", None, texts.choice(*choices)))
 
 
 def _task(
@@ -268,7 +273,7 @@ TASKS = (
         ("MPJPE", "PA-MPJPE", "N-MPJPE"),
         (
             Parameter("root", "joints whose mean is moved to the origin in both poses first", "none", texts.labels),
-            Parameter("joints", "the joints that take part", "all", texts.integers),
+            Parameter("joints", "the joints that take part", "all", _all_or_some),
             Parameter("fit", "align by all joints, or by the visible ones", "all", texts.choice("all", "visible")),
             Parameter("thresholds", "of 3DPCK, in the unit of the coordinates", "150", texts.numbers),
             Parameter("curve", "rising thresholds whose mean 3DPCK is AUC", "0:150:5", texts.numbers),

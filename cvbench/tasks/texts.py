@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 MOST_NUMBERS = 100_000
 """More thresholds or recall points than anybody wants; a step with a slip of the pen would ask for all memory."""
@@ -69,6 +70,11 @@ def choice(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def unless(word: str, value: Any, parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The parser that takes `word` for `value` and leaves everything else to `parse`."""
+    return lambda text: value if text == word else parse(text)
+
+
 def pairs(text: str) -> tuple[tuple[int, int], ...]:
     """``7:0,8:1``: old label, new label."""
     parts = [_split(part, ":", 2, "old:new, two labels") for part in text.split(",")]
@@ -80,9 +86,8 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
-def labels(text: str) -> tuple[int, ...]:
-    """Integers, or ``none``."""
-    return () if text == "none" else integers(text)
+labels = unless("none", (), integers)
+"""Integers, or ``none``."""
 
 
 def areas(text: str) -> tuple[tuple[str, float, float], ...]:
