@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from cvbench.errors import InputError
@@ -11,8 +11,7 @@ from cvbench.io.points import KeypointReading, check_keypoints, read_keypoints
 from cvbench.io.problems import refuse
 from cvbench.io.source import Source as Origin
 from cvbench.metrics.detection import Progress
-from cvbench.metrics.instances import Trouble
-from cvbench.metrics.paired import METRICS
+from cvbench.metrics.paired import METRICS, PairedMetric
 from cvbench.result import Input, Result
 
 Source = Any
@@ -30,11 +29,13 @@ def score(
     """Score predicted keypoints; arguments as in `cvbench.families`."""
     metric = METRICS[settings["metric"]]
     params = metric.rules(**parameters)
-    reading = read_keypoints(gt, pred, dims=metric.dims, unpaired=_unpaired(params))
-    problems = _placed(reading, metric.problems(reading.columns, params))
+    reading = read_keypoints(gt, pred, dims=metric.dims, unpaired=_unpaired(params), task=settings["task"])
+    problems = _judged(reading, metric, params)
     if problems:
-        refused = refuse(problems, f"cvbench check {settings['task']} GT PRED")
         in_memory = reading.gt_source.path is None or reading.pred_source.path is None
+        refused = refuse(
+            problems, "cvbench.scoring.check" if in_memory else f"cvbench check {settings['task']} GT PRED"
+        )
         raise InputError(refused.message, where=refused.where) if in_memory else refused
     state = metric.count(reading.columns, params, reading.joint_names or (), threads)
     return metric.result(
@@ -60,7 +61,10 @@ def check(settings: Mapping[str, Any], files: Sequence[Source], parameters: Mapp
     if problems:
         return problems
     reading = read_keypoints(gt, pred, dims=metric.dims, unpaired=_unpaired(params))
-    return _placed(reading, metric.problems(reading.columns, params))
+    try:
+        return _judged(reading, metric, params, alone=pred is None)
+    except InputError as error:
+        return [Problem(error.where, error.message)]
 
 
 def _unpaired(params: Any) -> Literal["refuse", "miss"]:
@@ -68,9 +72,24 @@ def _unpaired(params: Any) -> Literal["refuse", "miss"]:
     return "miss" if getattr(params, "missing", "refuse") == "miss" else "refuse"
 
 
-def _placed(reading: KeypointReading, troubles: Iterable[Trouble]) -> list[Problem]:
+def _judged(reading: KeypointReading, metric: PairedMetric, params: Any, alone: bool = False) -> list[Problem]:
+    """What keeps instances from being scored; of ground truth that is read `alone`, as its own prediction, but once.
+
+    Raises
+    ------
+    InputError
+        The ground truth as a whole lacks what the rules ask for.
+    """
+    try:
+        troubles = list(metric.problems(reading.columns, params))
+    except InputError as error:
+        raise InputError(error.message, where=reading.gt_source.path or "gt") from error
     where = {"gt": reading.gt_where, "pred": reading.pred_where}
-    return [Problem(where[trouble.side](trouble.row), trouble.message) for trouble in troubles]
+    return [
+        Problem(where[trouble.side](trouble.row), trouble.message)
+        for trouble in troubles
+        if trouble.side == "gt" or not alone
+    ]
 
 
 def _input(source: Origin) -> Input:

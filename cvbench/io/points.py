@@ -103,6 +103,7 @@ def read_keypoints(
     dims: int = 2,
     joints: int | None = None,
     unpaired: Unpaired = "refuse",
+    task: str = "TASK",
 ) -> KeypointReading:
     """Read annotated and predicted keypoints and pair them.
 
@@ -117,6 +118,8 @@ def read_keypoints(
         How many keypoints an instance must have; None for any number, the same for all.
     unpaired : {"refuse", "miss"}
         What becomes of an annotation without a prediction; "miss" needs sides that are paired by id or image.
+    task
+        What the command in a message that lists all problems is to check for.
 
     Returns
     -------
@@ -147,7 +150,7 @@ def read_keypoints(
     if reading is not None:
         return reading
     files = isinstance(gt, (str, os.PathLike)) and isinstance(pred, (str, os.PathLike))
-    refused = refuse(problems, "cvbench check TASK GT PRED" if files else "cvbench.io.points.check_keypoints")
+    refused = refuse(problems, f"cvbench check {task} GT PRED" if files else "cvbench.io.points.check_keypoints")
     raise error(refused.message, where=refused.where)
 
 

@@ -1,0 +1,97 @@
+"""Paired keypoints as a user scores and checks them: what a wrong input is answered with, by files and from memory."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cvbench import InputError, score
+from cvbench.scoring import check
+
+NAMES = ["eye", "nose", "chin"]
+POINTS = np.array([[[10, 20], [30, 40], [50, 60]], [[11, 21], [31, 41], [51, 61]], [[5, 5], [9, 5], [9, 9]]], float)
+
+Change = Callable[[dict[str, Any], list[dict[str, Any]]], object]
+
+
+def data() -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Three instances of two images, and predictions that are a pixel off, in another order."""
+    annotations = [
+        {"id": 7 + i, "image_id": i // 2, "bbox": [0, 0, 40, 50], "head_size": 20, "keypoints": flat(points, 2)}
+        for i, points in enumerate(POINTS)
+    ]
+    gt = {"categories": [{"id": 1, "name": "face", "keypoints": NAMES}], "annotations": annotations}
+    return gt, [{"annotation_id": 7 + i, "keypoints": flat(POINTS[i] + [1, 0], 0.5)} for i in (2, 0, 1)]
+
+
+def flat(points: np.ndarray, third: float) -> list[float]:
+    return [float(x) for x in np.insert(points, 2, third, axis=1).ravel()]
+
+
+def save(folder: Path, change: Change = lambda gt, pred: None) -> tuple[Path, Path]:
+    """Both files, with a change."""
+    sides = data()
+    change(*sides)
+    paths = folder / "gt.json", folder / "pred.json"
+    for path, content in zip(paths, sides, strict=True):
+        path.write_text(json.dumps(content))
+    return paths
+
+
+def test_files_and_what_they_hold_score_the_same(tmp_path: Path) -> None:
+    given = data()
+    before = copy.deepcopy(given)
+    by_file, by_data = score("pose.pck", *save(tmp_path)), score("pose.pck", *given)
+    assert by_file.same_scores(by_data)
+    assert given == before
+    assert by_file.counts["keypoints"] == 9
+    assert [row["name"] for row in by_file.tables["per_joint"]] == NAMES
+
+
+def nowhere(gt: dict[str, Any], pred: list[dict[str, Any]]) -> None:
+    gt["annotations"][1]["keypoints"][0] = None
+    gt["annotations"][2]["keypoints"][4] = float("inf")
+
+
+def test_ground_truth_alone_is_judged_once(tmp_path: Path) -> None:
+    gt, pred = save(tmp_path, nowhere)
+    for files in ([gt], [gt, pred]):
+        problems = check("pose.epe", files)
+        assert [problem.where for problem in problems] == [f"{gt}.annotations[{i}]" for i in (1, 2)]
+        assert problems[0].message.startswith("keypoint 0 is at (nan, 21), expected finite numbers; visible keypoints")
+
+
+def no_boxes(gt: dict[str, Any], pred: list[dict[str, Any]]) -> None:
+    for annotation in gt["annotations"]:
+        del annotation["bbox"]
+
+
+WHOLE: list[tuple[str, dict[str, Any], Change, str]] = [
+    ("pose.pck", {}, no_boxes, "normalizer bbox is the longer side of the instance's box, and the ground truth has no"),
+    ("pose.pck", {"counted": (0, 9)}, lambda *_: None, "the rules name joints up to index 9; there are 3"),
+    ("pose.pck", {"normalizer": "joints:0-7"}, lambda *_: None, "normalizer joints:0-7 names joint 7; there are 3"),
+    ("mpii.pckh", {}, lambda *_: None, "there are 3 joints; MPII has 16"),
+    ("landmarks.nme", {"preset": "wflw"}, lambda *_: None, "there are 3 landmarks, and the rules are for 98"),
+    ("pose.pcp", {"limbs": ["arm=0-5"]}, lambda *_: None, "limbs name joint 5; there are 3"),
+    ("pose.epe", {"counted": (3,)}, lambda *_: None, "counted names joint 3; there are 3"),
+]
+
+
+@pytest.mark.parametrize(("task", "rules", "change", "message"), WHOLE)
+def test_ground_truth_that_lacks_what_rules_ask_for_is_named(
+    task: str, rules: dict[str, Any], change: Change, message: str, tmp_path: Path
+) -> None:
+    files = save(tmp_path, change)
+    for paths in (files[:1], files):
+        (problem,) = check(task, paths, **rules)
+        assert problem.where == str(files[0])
+        assert problem.message.startswith(message)
+    with pytest.raises(InputError, match="^gt: ") as raised:
+        score(task, *(json.loads(path.read_text()) for path in files), **rules)
+    assert raised.value.message == problem.message
