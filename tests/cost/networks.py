@@ -81,3 +81,48 @@ def resnet(blocks: tuple[int, ...], bottleneck: bool) -> nn.Module:
             layers.append(Residual(channels, width, stride, bottleneck))
             channels = width * 4 if bottleneck else width
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES))
+
+
+class Squeeze(nn.Module):
+    """Squeeze and excitation."""
+
+    def __init__(self, channels: int, squeezed: int) -> None:
+        super().__init__()
+        self.gate = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, squeezed, 1), nn.SiLU(),
+            nn.Conv2d(squeezed, channels, 1), nn.Sigmoid(),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gate(x)
+
+
+class Inverted(nn.Module):
+    """The block of a MobileNet: wide and depthwise inside, narrow outside."""
+
+    def __init__(self, into: int, out: int, kernel: int, stride: int, expand: int) -> None:
+        super().__init__()
+        width = into * expand
+        widen = [conv_norm(into, width, 1), nn.SiLU()] if expand > 1 else []
+        depthwise = [conv_norm(width, width, kernel, stride, groups=width), nn.SiLU()]
+        self.body = nn.Sequential(*widen, *depthwise, Squeeze(width, into // 4), conv_norm(width, out, 1))
+        self.skip = stride == 1 and into == out
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.body(x)
+        return x + y if self.skip else y
+
+
+def efficientnet_b0() -> nn.Module:
+    stages = (
+        (1, 16, 1, 3, 1), (6, 24, 2, 3, 2), (6, 40, 2, 5, 2), (6, 80, 3, 3, 2),
+        (6, 112, 3, 5, 1), (6, 192, 4, 5, 2), (6, 320, 1, 3, 1),
+    )  # fmt: skip
+    layers: list[nn.Module] = [conv_norm(3, 32, 3, 2), nn.SiLU()]
+    channels = 32
+    for expand, width, count, kernel, stride in stages:
+        for block in range(count):
+            layers.append(Inverted(channels, width, kernel, 1 if block else stride, expand))
+            channels = width
+    head = [conv_norm(320, 1280, 1), nn.SiLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1280, CLASSES)]
+    return nn.Sequential(*layers, *head)
