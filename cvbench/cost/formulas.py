@@ -201,6 +201,11 @@ def trilinear(
     return Work(whole, whole)
 
 
+def affine_grid(out: Shape, theta: Shape, *_: Any) -> Work:
+    """Homogeneous coordinates of every pixel times a matrix of ``(N, 2, 3)`` or ``(N, 3, 4)``."""
+    return Work(prod(out) * theta[-1])
+
+
 def distances(out: Shape, a: Shape, *_: Any) -> Work:
     """All distances between rows: one multiply-accumulate per coordinate, as in the matrix product that it is.
 
@@ -383,6 +388,11 @@ def sort(_out: Shape, x: Shape, axis: int = -1, *_: Any, dim: int | None = None,
     """log2 n comparisons per element of a row of n."""
     length = x[axis if dim is None else dim] if x else 1
     return Work(0, prod(x) * ceil(log2(max(2, length))))
+
+
+def bisection(out: Shape, *args: Any, table: int) -> Work:
+    """Places in a sorted row of n, which is the argument number `table`: log2 n comparisons each."""
+    return Work(0, prod(out) * ceil(log2(max(2, args[table][-1]))))
 
 
 def batch_norm(

@@ -141,7 +141,8 @@ _MATMUL = (
             "addr": f.outer_product_added,
             "mkldnn_linear": f.linear,
             "_trilinear": f.trilinear,
-            "_cdist_forward _euclidean_dist": f.distances,
+            "_cdist_forward _euclidean_dist _pdist_forward": f.distances,
+            "affine_grid_generator": f.affine_grid,
             "_cdist_backward": f.distances_backward,
             "mkldnn_rnn_layer": f.lstm_layer,
             "mkldnn_rnn_layer_backward": f.lstm_layer_backward,
@@ -245,7 +246,11 @@ _OTHER = (
             # one pass over the input
             "sum amax amin max min prod any all argmax argmin aminmax nansum count_nonzero cumsum cumprod cummax "
             "cummin trace nonzero unique_consecutive _unique _unique2 unique_dim bincount histc masked_select "
-            "embedding_dense_backward nll_loss_backward": f.per_input,
+            "embedding_dense_backward nll_loss_backward median nanmedian kthvalue mode isin "
+            "segment_reduce": f.per_input,
+            "bucketize": partial(f.bisection, table=1),
+            "searchsorted": partial(f.bisection, table=0),
+            "linalg_cross": partial(f.per_output, flops=3),
             "mean": f.mean,
             "var var_mean std std_mean": partial(f.per_input, flops=f.STATISTICS),
             "linalg_vector_norm norm": partial(f.per_input, flops=2),
@@ -265,7 +270,8 @@ _OTHER = (
             "reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d "
             "im2col unfold_copy tril triu diag_embed block_diag unsafe_split unsafe_split_with_sizes slice_scatter "
             "select_scatter diagonal_scatter as_strided_scatter slice_backward select_backward diagonal_backward "
-            "index_copy index_put _unsafe_index_put _index_put_impl scatter index_fill masked_scatter view_copy "
+            "index_copy index_put _unsafe_index_put _index_put_impl scatter index_fill masked_scatter view_copy put "
+            "_pack_padded_sequence "
             "repeat_interleave nll_loss_forward nll_loss2d_forward nll_loss2d_backward lift_fresh_copy": f.nothing,
             # moved, and added where several meet
             "col2im index_add scatter_add scatter_reduce index_reduce unfold_backward reflection_pad1d_backward "

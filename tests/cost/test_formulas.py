@@ -77,6 +77,8 @@ PRODUCTS: list[tuple[Callable[..., Tensor], tuple[tuple[int, ...], ...], tuple[i
     (torch.baddbmm, ((5, 4, 6), (5, 4, 8), (5, 8, 6)), (960, 120)),
     (torch.addr, ((4, 6), (4,), (6,)), (24, 24)),
     (torch.outer, ((4,), (6,)), (0, 24)),  # torch runs a multiplication
+    (lambda theta: F.affine_grid(theta, (2, 3, 4, 5), align_corners=False), ((2, 2, 3),), (2 * 20 * 2 * 3, 0)),
+    (F.pdist, ((4, 2),), (12, 18)),
     (torch.cdist, ((3, 2), (4, 2)), (24, 36)),
     (torch.cdist, ((2, 30, 16), (2, 40, 16)), (38400, 40800)),
 ]
@@ -193,7 +195,7 @@ def test_packed_sequences_cost_the_steps_that_they_have() -> None:
         packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([7, 4]))
         return layer(packed)[0].data
 
-    counted = count(Function(body), (7, 2, 6), device="cpu")
+    counted = count(Function(body), (7, 2, 6), device="cpu", strict=True)
     assert counted.macs == (7 + 4) * 15 * (6 + 5)
 
 
@@ -237,6 +239,10 @@ BESIDE: list[tuple[Callable[..., object], tuple[tuple[int, ...], ...], int]] = [
     (lambda x: x.sort(-1), ((2, 8),), 48),
     (lambda x: x.sort(dim=0, stable=True), ((2, 8),), 16),
     (lambda x: x.topk(4), ((2, 8),), 32),
+    (torch.bucketize, ((2, 3), (16,)), 24),
+    (torch.searchsorted, ((16,), (2, 3)), 24),
+    (torch.linalg.cross, ((2, 3), (2, 3)), 18),
+    (lambda x: x.median(), ((2, 3),), 6),
     (lambda x: F.interpolate(x, scale_factor=2), ((1, 2, 3, 3),), 0),
     (lambda x: F.interpolate(x, scale_factor=2, mode="linear"), ((1, 2, 3),), 12 * 4),
     (lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), ((1, 2, 3, 3),), 72 * 8),
