@@ -48,6 +48,9 @@ STARTS: tuple[tuple[bytes, str], ...] = (
 )
 """How files begin, and what they are read as."""
 
+MISSES = "missing=miss counts its keypoints as misses, where a task has that"
+"""How to go on without a prediction; `unpaired` here is what that parameter of tasks comes to."""
+
 ENDINGS = {
     ".mat": ".mat",
     ".h5": ".h5",
@@ -334,12 +337,16 @@ def _pairing(gt: Instances, pred: Instances, needed: Bool, unpaired: Unpaired) -
         _require_same_images(gt, pred, rows)
         return rows, []
     images, own = gt.image_ids, pred.image_ids
+    if not len(pred) and (unpaired == "miss" or not needed.any()):
+        return np.full(len(gt), -1), []
     both = images is not None and own is not None
     if images is not None and own is not None and max(map(_most, (images, own))) <= 1:
         return _matched(gt, pred, images, own, needed, unpaired, "image"), []
     if len(gt) != len(pred):
         hint = "without ids on both sides rows are paired in order"
-        if both and images is not None:
+        if not len(gt) or not len(pred):
+            hint = MISSES if len(gt) else "do the two belong to the same set?"
+        elif both and images is not None:
             hint = f"{_several(gt, images)}; give every prediction the `id` of its annotation"
         raise pred.side.wrong(f"found {len(pred):,} instances, but {len(gt):,} in {gt.side.name}; {hint}")
     rows = np.arange(len(gt), dtype=np.int64)
@@ -383,7 +390,7 @@ def _unmatched(
 ) -> Iterator[Problem]:
     for row in np.flatnonzero((rows < 0) & needed).tolist():
         asks = f"there is no prediction of {what} {shown(wanted[row].item())}, which {gt.where(row)} asks for"
-        yield Problem(pred.side.name, f"{asks}; unpaired=miss takes its keypoints for missed")
+        yield Problem(pred.side.name, f"{asks}; {MISSES}")
     known = np.zeros(len(held), np.bool_)
     known[rows[rows >= 0]] = True
     for row in np.flatnonzero(~known).tolist():
