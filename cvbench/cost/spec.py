@@ -33,6 +33,15 @@ SEED = 0
 class CountSpec:
     """The shapes that a model is counted on, with those that follow from the image pinned.
 
+    A model whose cost depends on data has a method ``count_parts(spec, *inputs)``. It is a generator that yields the
+    name of a part and then runs it, on tensors of the sizes in `spec`:
+
+    >>> def count_parts(self, spec, image):
+    ...     yield "backbone"
+    ...     features = self.backbone(image)
+    ...     yield "box head"
+    ...     self.box_head(features.new_empty(spec.proposals, 256, 7, 7))
+
     Attributes
     ----------
     input
@@ -43,15 +52,6 @@ class CountSpec:
         Objects for which masks or keypoints are drawn.
     dtypes
         Element type of each input, or one for all.
-
-    A model whose cost depends on data has a method ``count_parts(spec, *inputs)``. It is a generator that yields the
-    name of a part and then runs it, on tensors of the sizes in `spec`:
-
-    >>> def count_parts(self, spec, image):
-    ...     yield "backbone"
-    ...     features = self.backbone(image)
-    ...     yield "box head"
-    ...     self.box_head(features.new_empty(spec.proposals, 256, 7, 7))
 
     Raises
     ------
