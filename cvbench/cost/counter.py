@@ -69,7 +69,7 @@ class Totals:
             unfused += call.bytes_read + call.bytes_written
             fused += call.bytes_fused
             if call.kind in ("conv", "matmul", "attention") and call.phase == "forward":
-                activations += prod(call.output_shapes[0])
+                activations += sum(map(prod, call.output_shapes[:1]))  # statistics and states are no activations
         return cls(macs, flops, activations, unfused, fused)
 
     @property
