@@ -147,6 +147,16 @@ PAIRS = [
         refused="pred.json[0]",
         says=("id 8 is not among the 3 annotations of", "do the two belong to the same set?"),
     ),
+    Case(
+        "predictions in place of the ground truth",
+        gt=lambda _: predictions(),
+        refused="gt.json[0].annotation_id",
+        says=(
+            "annotations have an `id`, it is predictions that name an annotation",
+            "are ground truth and predictions swapped?",
+        ),
+        why="many a metric would score them",
+    ),
     Case("annotation predicted twice", pred=again, refused="pred.json[3]", says=("found the id 9 again", "[0] has")),
     Case("annotation id twice", gt=first("id", to=5), refused="gt.json.annotations[1]", says=("found the id 5 again",)),
     Case(

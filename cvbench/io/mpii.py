@@ -108,6 +108,8 @@ def _instances(arrays: Arrays, held: Sequence[str], side: Side, source: Source) 
     if "part" in arrays:
         return _from_parts(arrays, side, source)
     expected = "expected `pos_gt_src` with `jnt_missing`, or `part`"
+    if "preds" in arrays:
+        expected += "; are ground truth and predictions swapped?"
     raise side.wrong(f"there are no annotations of MPII; the file has {', '.join(held) or 'nothing'}; {expected}")
 
 

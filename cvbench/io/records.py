@@ -65,6 +65,7 @@ def _fast(document: Document, side: Side) -> Instances:
     points, third = _points([record.keypoints for record in records], nested, side)
     n, joints = points.shape[:2]
     name = f"{side.name}.annotations" if in_object else side.name
+    require(not (side.truth and _have(records, "annotation_id")))
     ids = _ids(records, _pairing_name([name for name in ("annotation_id", "id") if _have(records, name)]))
     columns = _of_truth(records, third, joints) if side.truth else {}
     names, note = _joint_names(categories, joints) if n else (None, "")
@@ -279,9 +280,10 @@ def _fields(side: Side, form: Form, decoded: Any = FLAT) -> list[Field]:
         Field("keypoints", decoded, points_rule(side, form)),
         Field("id", Id, image_id_rule, required=False),
         Field("image_id", Id, image_id_rule, required=False),
+        Field("annotation_id", Id, image_id_rule, required=False),
     ]
     if not side.truth:
-        return [*fields, Field("annotation_id", Id, image_id_rule, required=False)]
+        return fields
     box = tuple[float, float, float, float]
     return [
         *fields,
@@ -309,6 +311,8 @@ def _problems(tree: Any, side: Side, joints: int | None) -> Iterator[Problem]:
         yield Problem(name, f"found {shown(records)}, expected a list of records, or an object with annotations")
         return
     places = [(f"{name}[{i}]", record) for i, record in enumerate(records)]
+    if side.truth:
+        yield from _predictions_in(places)
     fields = _fields(side, _form_of(records, side, joints))
     for where, record in places:
         if isinstance(record, dict):
@@ -317,6 +321,15 @@ def _problems(tree: Any, side: Side, joints: int | None) -> Iterator[Problem]:
         else:
             yield Problem(where, f"found {shown(record)}, expected an object with keypoints")
     yield from _uneven([(where, record) for where, record in places if isinstance(record, dict)], side)
+
+
+def _predictions_in(places: Sequence[tuple[str, Any]]) -> Iterator[Problem]:
+    """The first record of a ground truth that says it is a prediction."""
+    for where, record in places:
+        if isinstance(record, dict) and record.get("annotation_id") is not None:
+            said = "annotations have an `id`, it is predictions that name an annotation"
+            yield Problem(f"{where}.annotation_id", f"{said}; are ground truth and predictions swapped?")
+            return
 
 
 def _form_of(records: Sequence[Any], side: Side, joints: int | None) -> Form:

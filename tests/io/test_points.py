@@ -302,6 +302,9 @@ def test_a_file_that_says_it_is_large(tmp_path: Path) -> None:
 def test_swapped_mpii_files(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="no `preds`; the file has pos_gt_src, .*swapped"):
         read_keypoints(GT, mpii(tmp_path))
+    scipy.io.savemat(tmp_path / "pred.mat", {"preds": GT})
+    with pytest.raises(FormatError, match=r"no annotations of MPII; the file has preds; .*swapped\?$"):
+        read_keypoints(tmp_path / "pred.mat", GT)
 
 
 def test_hdf5_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
