@@ -73,12 +73,18 @@ def test_the_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "pred.json").rename(tmp_path / "predictions.json")
     monkeypatch.chdir(tmp_path)
     image = {"boxes": [[0, 0, 9, 9]], "labels": [1]}
-    names = {"batches": [([image], [image | {"scores": [0.5]}])], "print": lambda value: None}
+    printed: list[float] = []
+    names = {"batches": [([image], [image | {"scores": [0.5]}])], "print": printed.append}
     blocks = re.findall(r"```python\n((?:.*\n)*?)```", README)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         exec("import cvbench\n" + block, names)
     assert names["metric"].compute().counts["images"] == 0
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("print(")]
+    shown = [line.rpartition("  # ")[2] for line in lines]
+    assert len(printed) == len(lines) == 1 + sum(re.fullmatch(r"[0-9.]+", number) is not None for number in shown)
+    for number, value in zip(shown, printed, strict=True):
+        assert number.startswith("print(") or number == str(round(value, 3))
 
 
 def test_the_links_lead_somewhere() -> None:
