@@ -235,6 +235,12 @@ RECORDS = [
         says=("missing; the file has categories",),
     ),
     Case(
+        "visibility, dims=3",
+        options={"dims": 3},
+        says=("every z of the ground truth is 0, 1 or 2: if that is visibility, these keypoints have 2 dimensions",),
+        why="it could be z",
+    ),
+    Case(
         "record that is no object",
         pred=at(1, to=5),
         refused="pred.json[1]",

@@ -298,6 +298,10 @@ def _paired(gt: Instances, pred: Instances, unpaired: Unpaired) -> KeypointReadi
         notes.append(f"{unpredicted:,} of {n:,} instances have no prediction: all their keypoints are missed")
     if not n:
         notes.append("there are no instances")
+    elif dims == 3 and gt.points[:, :, 2].any() and np.isin(gt.points[:, :, 2], (0, 1, 2)).all():
+        notes.append(
+            "every z of the ground truth is 0, 1 or 2: if that is visibility, these keypoints have 2 dimensions"
+        )
 
     def gt_where(row: int) -> str:
         return gt.where(int(order[row]))
