@@ -252,7 +252,8 @@ def figures(rule: HitRule, figure: str) -> dict[str, str]:
     said = {}
     for part in rule.parts if rule.thresholds else ():
         columns = "+".join(map(str, part.columns))
-        said[part.name] = f"{rule.MACRO} {columns}, distances {sign} {rule.thresholds[0]:.12g}"
+        kind = rule.MACRO if len(part.columns) > 1 else rule.MACRO.removesuffix("s")
+        said[part.name] = f"{kind} {columns}, distances {sign} {rule.thresholds[0]:.12g}"
     for threshold in rule.thresholds:
         said[f"{figure}@{threshold:.12g}"] = f"distances {sign} {threshold:.12g}, mean over {over}"
     if rule.curve:
@@ -279,16 +280,14 @@ def summarize(state: InstanceState, figure: str, weights: NDArray[Any] | Mapping
     rates = _rates(state.distance, times, rule)
     parts = {part.name: _of_part(rates, part) for part in rule.parts}
     values = {name: float(line[0]) for name, line in parts.items() if labels}
-    values |= _named(labels, rates.mean)
-    if rule.curve:
-        values["AUC"] = _area(rule, rates.mean[cut:])
+    values |= _line(rule, labels, rates.mean)
     by_column = [
-        {"id": c, "name": name, "instances": int(rates.counted[c]), **_named(labels, rates.columns[c])}
+        {"id": c, "name": name, "instances": int(rates.counted[c]), **_line(rule, labels, rates.columns[c])}
         for c, name in enumerate(state.columns)
     ]
     tables: dict[str, list[dict[str, Any]]] = {f"per_{rule.MACRO.removesuffix('s')}": by_column}
-    if parts and labels:
-        tables["per_part"] = [{"name": name, **_named(labels, line)} for name, line in parts.items()]
+    if parts:
+        tables["per_part"] = [{"name": name, **_line(rule, labels, line)} for name, line in parts.items()]
     if state.group_names:
         tables["per_group"] = [
             _of_group(state, rule, times * state.member[:, s], labels, name) for s, name in enumerate(state.group_names)
@@ -301,14 +300,15 @@ def summarize(state: InstanceState, figure: str, weights: NDArray[Any] | Mapping
     return Summary(values, tables, arrays)
 
 
-def _named(labels: Sequence[str], line: Float) -> dict[str, float]:
-    return {label: float(rate) for label, rate in zip(labels, line, strict=False)}
+def _line(rule: HitRule, labels: Sequence[str], line: Float) -> dict[str, float]:
+    """The figures of one line of rates: at each threshold, and the area under its curve."""
+    figures = {label: float(rate) for label, rate in zip(labels, line, strict=False)}
+    return figures | ({"AUC": _area(rule, line[len(labels) :])} if rule.curve else {})
 
 
 def _of_group(state: InstanceState, rule: HitRule, times: Int, labels: Sequence[str], name: str) -> dict[str, Any]:
     line = _rates(state.distance, times, rule).mean
-    row = {"name": name, "instances": int(times.sum()), **_named(labels, line)}
-    return row | ({"AUC": _area(rule, line[len(labels) :])} if rule.curve else {})
+    return {"name": name, "instances": int(times.sum()), **_line(rule, labels, line)}
 
 
 def _rates(distance: Float, times: Int, rule: HitRule) -> _Rates:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cvbench import InputError, score
+from cvbench import TASKS, InputError, score
 from cvbench.scoring import check
 
 NAMES = ["eye", "nose", "chin"]
@@ -95,3 +95,19 @@ def test_ground_truth_that_lacks_what_rules_ask_for_is_named(
     with pytest.raises(InputError, match="^gt: ") as raised:
         score(task, *(json.loads(path.read_text()) for path in files), **rules)
     assert raised.value.message == problem.message
+
+
+def test_a_task_with_a_curve_alone_has_figures_of_joints_and_parts() -> None:
+    gt, pred = data()
+    pred[0]["keypoints"][6] += 100  # the chin of the last instance
+    result = score("pose.auc", gt, pred, parts=["Rest=1+2"])
+    (nose, chin) = (row["AUC"] for row in result.tables["per_joint"][1:])
+    # a pixel is 1/30: it is reached at 19 of the 20 thresholds
+    assert (nose, chin) == pytest.approx((19 / 20, 2 / 3 * 19 / 20), rel=1e-12)
+    assert result.tables["per_part"] == [{"name": "Rest", "AUC": pytest.approx((nose + chin) / 2, rel=1e-12)}]
+
+
+def test_one_joint_is_no_joints() -> None:
+    parts = TASKS["pose.pck"].describe({"parts": ["Head=0", "Rest=1+2"]})
+    assert parts["Head"] == "joint 0, distances up to 0.2"
+    assert parts["Rest"] == "joints 1+2, distances up to 0.2"

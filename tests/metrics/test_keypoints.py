@@ -70,7 +70,7 @@ def test_parts() -> None:
     gt = {"keypoints": GT, "visible": [[1, 1, 1], [0, 1, 0]]}
     result = pck(gt, PRED, **TEN, thresholds=(0.5, 1.0), parts=parts, curve=(0, 1))
     assert list(result.values.items())[:3] == [("Arm", (1 + 1 / 2) / 2), ("Both", 3 / 5), ("Rest", 0)]
-    assert result.tables["per_part"][0] == {"name": "Arm", "PCK@0.5": 0.75, "PCK@1": 1.0}
+    assert result.tables["per_part"][0] == {"name": "Arm", "PCK@0.5": 0.75, "PCK@1": 1.0, "AUC": 0.75}
     assert result.arrays["lines"].tolist() == ["all", "Arm", "Both", "Rest"]
     assert result.arrays["lines"].dtype.kind == "U"
     assert result.arrays["y"].shape == (4, 2)
