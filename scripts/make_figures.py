@@ -2,16 +2,17 @@
 
     python scripts/make_figures.py [FOLDER]
 
-writes ``panoptic_quality.png``, ``boundary_band.png`` and ``heatmap_decoding.png`` into ``docs/figures`` or another
-folder. Needs matplotlib (``pip install 'cvbench[plots]'``).
+writes ``panoptic_quality.png``, ``boundary_band.png``, ``heatmap_decoding.png``, ``pckh_curves.png`` and
+``ced_curves.png`` into ``docs/figures`` or another folder. Needs matplotlib (``pip install 'cvbench[plots]'``).
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from cvbench import plots
 from cvbench.metrics.boundary import region_bands
 from cvbench.metrics.heatmaps import Decoding, decode_heatmaps, encode_heatmaps
+from cvbench.metrics.landmarks import nme
 from cvbench.metrics.masks import boundary_iou, mask_iou, rle_encode
+from cvbench.metrics.mpii import JOINTS, pckh
 from cvbench.metrics.panoptic_quality import PanopticQuality
+from cvbench.plots import Curves, cumulative_errors, hits_over_thresholds
 
 Pixels = NDArray[np.bool_]
 
@@ -301,6 +306,36 @@ def draw_heatmap_decoding() -> Figure:
     return figure
 
 
+SPREAD = {"head": 3, "neck": 3, "shoulder": 4, "hip": 5, "knee": 6, "ankle": 7, "elbow": 5, "wrist": 6}
+"""How far the imaginary model is from a joint, in pixels, where it finds it."""
+
+
+def draw_pckh_curves() -> Curves:
+    """PCKh of generated people whose heads are 30 pixels; the model puts about one joint in ten anywhere."""
+    people, rng = 2000, np.random.default_rng(0)
+    gt = rng.uniform(0, 200, (people, len(JOINTS), 2))
+    spread = np.array([next((px for part, px in SPREAD.items() if part in joint), 5) for joint in JOINTS])
+    found = gt + rng.normal(size=gt.shape) * spread[:, None]
+    lost = rng.random(gt.shape[:2]) < spread / 50
+    found[lost] = rng.uniform(0, 200, (np.count_nonzero(lost), 2))
+    heads = np.tile([0, 0, 30, 40], (people, 1))
+    curves = hits_over_thresholds(pckh({"keypoints": gt, "head_boxes": heads}, found))
+    return replace(curves, title="mpii.pckh@1, generated people")
+
+
+def draw_ced_curves() -> Curves:
+    """Errors of generated faces whose eyes are 100 pixels apart, one in five of them from harder images."""
+    faces, rng = 2000, np.random.default_rng(0)
+    gt = rng.uniform(0, 200, (faces, 68, 2))
+    gt[:, 36], gt[:, 45] = (50, 80), (150, 80)
+    hard = rng.random(faces) < 0.2
+    spread = np.exp(rng.normal(np.where(hard, 1.4, 0.8), 0.35))
+    found = gt + rng.normal(size=gt.shape) * spread[:, None, None]
+    groups = np.where(hard, "challenge", "common").tolist()
+    curves = cumulative_errors(nme({"keypoints": gt, "groups": groups}, found, "300w"))
+    return replace(curves, title="landmarks.nme@1, generated faces")
+
+
 FIGURES = {
     "panoptic_quality": draw_panoptic_quality,
     "boundary_band": draw_boundary_band,
@@ -308,11 +343,27 @@ FIGURES = {
 }
 
 
+CURVES = {"pckh_curves": draw_pckh_curves, "ced_curves": draw_ced_curves}
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Write a small PNG: 150 pixels per inch, 64 colours."""
+    """Write a figure as a small PNG, 150 pixels per inch."""
     content = io.BytesIO()
     figure.savefig(content, dpi=150, metadata={"Software": None})
     plt.close(figure)
+    shrink(content, path)
+
+
+def save_curves(curves: Curves, path: Path) -> None:
+    """Write what ``--plot`` draws as a small PNG."""
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = Path(folder) / path.name
+        plots.draw(curves, drawn)
+        shrink(io.BytesIO(drawn.read_bytes()), path)
+
+
+def shrink(content: io.BytesIO, path: Path) -> None:
+    """Write an image with 64 colours."""
     image = Image.open(content).convert("RGB")
     image.quantize(64, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
 
@@ -327,6 +378,9 @@ def main() -> None:
     mpl.use("Agg")
     for name, draw in FIGURES.items():
         save(draw(), folder / f"{name}.png")
+        print(folder / f"{name}.png")
+    for name, make in CURVES.items():
+        save_curves(make(), folder / f"{name}.png")
         print(folder / f"{name}.png")
 
 
