@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cvbench"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+MODELS = ROOT / "reference_models"
 
 BELOW = {
     "errors": (),
@@ -124,6 +125,15 @@ def test_imports_go_down_only(path: Path) -> None:
             assert not (late and imported.at_once), f"{place}: import {package} inside of the function that needs it"
 
 
+@pytest.mark.parametrize("path", sorted(MODELS.rglob("*.py")), ids=lambda path: path.relative_to(MODELS).as_posix())
+def test_models_stand_on_torch_and_their_parts(path: Path) -> None:
+    below = "reference_models.parts." if path.parent == MODELS / "parts" else "reference_models."
+    for imported in imports_of(ast.parse(path.read_text(encoding="utf-8"))):
+        package = imported.module.partition(".")[0]
+        known = package == "torch" or package in sys.stdlib_module_names or imported.module.startswith(below)
+        assert known, f"{path.relative_to(ROOT)}:{imported.line}: a model does not stand on {imported.module}"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_compiler_flags_have_one_place(path: Path) -> None:
     if path == PACKAGE / "kernels" / "__init__.py":
@@ -135,7 +145,8 @@ def test_compiler_flags_have_one_place(path: Path) -> None:
 
 
 def test_modules_are_named_after_what_they_hold() -> None:
-    names = {path.stem for folder in ("cvbench", "tests", "scripts") for path in (ROOT / folder).rglob("*.py")}
+    folders = ("cvbench", "reference_models", "tests", "scripts")
+    names = {path.stem for folder in folders for path in (ROOT / folder).rglob("*.py")}
     assert not names & {"utils", "util", "helpers", "helper", "common", "misc"}
 
 

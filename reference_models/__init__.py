@@ -1,0 +1,1 @@
+"""Models of the field, written from their papers; needs torch (``pip install 'cvbench[models]'``)."""

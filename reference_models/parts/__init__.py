@@ -1,0 +1,1 @@
+"""What several models share. Models stand on these parts, and the parts on torch alone."""
