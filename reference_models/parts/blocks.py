@@ -15,6 +15,21 @@ Norm = Callable[[int], nn.Module]
 """Makes the norm for a number of channels."""
 
 
+def init_he(module: nn.Module) -> None:
+    """Draw the weights of a convolution so that signals keep their scale through ReLUs; leave other modules alone.
+
+    For `torch.nn.Module.apply`. A deep network without norms does not learn from smaller weights.
+
+    References
+    ----------
+    He, Zhang, Ren and Sun, "Delving Deep into Rectifiers", ICCV 2015.
+    """
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
 class FrozenBatchNorm2d(nn.Module):
     """A batch norm that stays as it was loaded: statistics, scale and shift are buffers.
 
@@ -46,3 +61,38 @@ class FrozenBatchNorm2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The input in the loaded scale, of its own shape; the same in training and evaluation."""
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
+class ConvNorm(nn.Sequential):
+    """A convolution, its norm and its activation.
+
+    Parameters
+    ----------
+    in_channels, out_channels
+        Channels read and written.
+    kernel
+        Side of the kernel, odd. Padding keeps the size, or divides it by `stride`, rounding up.
+    stride, groups, dilation
+        As in `torch.nn.Conv2d`.
+    norm
+        Makes the norm.
+    activation
+        Makes the activation; None for a linear output.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 3,
+        stride: int = 1,
+        *,
+        groups: int = 1,
+        dilation: int = 1,
+        norm: Norm = nn.BatchNorm2d,
+        activation: Callable[[], nn.Module] | None = nn.ReLU,
+    ) -> None:
+        padding = dilation * (kernel // 2)
+        conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False)
+        layers = [conv, norm(out_channels)]
+        super().__init__(*layers, *([activation()] if activation else []))

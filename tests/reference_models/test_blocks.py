@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
-from reference_models.parts.blocks import FrozenBatchNorm2d
+from reference_models.parts.blocks import ConvNorm, FrozenBatchNorm2d, init_he
 
 
 def images(*shape: int) -> Tensor:
@@ -26,3 +28,23 @@ def test_a_frozen_norm_is_the_loaded_one_in_training_too() -> None:
     for _ in range(2):  # the second time with statistics that the first one could have changed
         assert torch.equal(frozen.train()(x), loaded(x))
     assert not list(frozen.parameters())
+
+
+def test_a_convolution_with_a_norm_has_the_layers_asked_for() -> None:
+    layers = ConvNorm(4, 8, 5, 2, groups=2, dilation=3, norm=partial(nn.GroupNorm, 4), activation=nn.SiLU)
+    conv, norm, activation = layers
+    assert isinstance(conv, nn.Conv2d)
+    assert (conv.groups, conv.dilation, conv.stride, conv.bias) == (2, (3, 3), (2, 2), None)
+    assert (type(norm), type(activation)) == (nn.GroupNorm, nn.SiLU)
+    assert layers(images(1, 4, 15, 16)).shape == (1, 8, 8, 8)
+    assert [type(layer) for layer in ConvNorm(4, 8, activation=None)] == [nn.Conv2d, nn.BatchNorm2d]
+
+
+def test_signals_keep_their_scale_through_many_layers_without_norms() -> None:
+    torch.manual_seed(0)
+    layers = [
+        layer for _ in range(20) for layer in (nn.Conv2d(32, 32, 3, padding=1, padding_mode="circular"), nn.ReLU())
+    ]
+    network = nn.Sequential(*layers).apply(init_he)
+    energy = network(images(4, 32, 8, 8)).square().mean().item()
+    assert 0.1 < energy < 10  # of torch's own draw, about (1 / 6) ** 20 is left
