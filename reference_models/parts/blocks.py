@@ -96,3 +96,114 @@ class ConvNorm(nn.Sequential):
         conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=False)
         layers = [conv, norm(out_channels)]
         super().__init__(*layers, *([activation()] if activation else []))
+
+
+class Residual(nn.Module):
+    """Adds a short cut to what layers make of the input: ``relu(layers(x) + shortcut(x))``.
+
+    The short cut is the input itself, and a 1 × 1 convolution with a norm where the shape changes.
+
+    Parameters
+    ----------
+    layers
+        The residual branch, without its last activation.
+    in_channels, out_channels
+        Channels that the branch reads and writes.
+    stride
+        Of the branch.
+    norm
+        Makes the norm of the short cut.
+
+    References
+    ----------
+    He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016.
+    """
+
+    def __init__(
+        self, layers: nn.Module, in_channels: int, out_channels: int, stride: int, norm: Norm = nn.BatchNorm2d
+    ) -> None:
+        super().__init__()
+        same = stride == 1 and in_channels == out_channels
+        self.layers = layers
+        self.shortcut: nn.Module = (
+            nn.Identity() if same else ConvNorm(in_channels, out_channels, 1, stride, norm=norm, activation=None)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, out_channels, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        return F.relu(self.layers(x) + self.shortcut(x))
+
+
+class BasicBlock(Residual):
+    """Two 3 × 3 convolutions: the block of ResNet-18 and 34.
+
+    Parameters
+    ----------
+    in_channels
+        Channels of the input.
+    width
+        Channels of both convolutions and of the output.
+    stride
+        Of the first convolution.
+    dilations
+        How far apart neighbours lie in the input and after the first convolution.
+    norm
+        Makes each norm.
+    """
+
+    expansion = 1
+    """Channels of the output for each of `width`."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        stride: int = 1,
+        dilations: tuple[int, int] = (1, 1),
+        norm: Norm = nn.BatchNorm2d,
+    ) -> None:
+        layers = nn.Sequential(
+            ConvNorm(in_channels, width, 3, stride, dilation=dilations[0], norm=norm),
+            ConvNorm(width, width, 3, dilation=dilations[1], norm=norm, activation=None),
+        )
+        super().__init__(layers, in_channels, width, stride, norm)
+
+
+class Bottleneck(Residual):
+    """A 3 × 3 convolution between two of 1 × 1: the block of ResNet-50 and deeper ones.
+
+    The stride is in the 3 × 3 convolution, which reads every pixel; the paper has it in the first 1 × 1, which skips
+    three of four. Parameters are the same, multiply-accumulates are not: the paper's are fewer.
+
+    Parameters
+    ----------
+    in_channels
+        Channels of the input.
+    width
+        Channels of the first two convolutions; the output has four times as many.
+    stride
+        Of the 3 × 3 convolution.
+    dilations
+        How far apart neighbours lie in the input, and after the 3 × 3 convolution; nothing there looks at neighbours.
+    norm
+        Makes each norm.
+    """
+
+    expansion = 4
+    """Channels of the output for each of `width`."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        stride: int = 1,
+        dilations: tuple[int, int] = (1, 1),
+        norm: Norm = nn.BatchNorm2d,
+    ) -> None:
+        out_channels = width * self.expansion
+        layers = nn.Sequential(
+            ConvNorm(in_channels, width, 1, norm=norm),
+            ConvNorm(width, width, 3, stride, dilation=dilations[0], norm=norm),
+            ConvNorm(width, out_channels, 1, norm=norm, activation=None),
+        )
+        super().__init__(layers, in_channels, out_channels, stride, norm)

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
 import torch
 from torch import Tensor, nn
 
-from reference_models.parts.blocks import ConvNorm, FrozenBatchNorm2d, init_he
+from reference_models.parts.blocks import BasicBlock, Bottleneck, ConvNorm, FrozenBatchNorm2d, init_he
 
 
 def images(*shape: int) -> Tensor:
@@ -48,3 +49,32 @@ def test_signals_keep_their_scale_through_many_layers_without_norms() -> None:
     network = nn.Sequential(*layers).apply(init_he)
     energy = network(images(4, 32, 8, 8)).square().mean().item()
     assert 0.1 < energy < 10  # of torch's own draw, about (1 / 6) ** 20 is left
+
+
+BLOCKS = pytest.mark.parametrize("block", [BasicBlock, Bottleneck])
+
+
+@BLOCKS
+def test_a_block_that_keeps_the_shape_adds_its_input(block: type[BasicBlock | Bottleneck]) -> None:
+    kept = block(16, 16 // block.expansion)
+    nn.init.zeros_(kept.layers[-1][1].weight)
+    x = images(1, 16, 6, 6)
+    assert torch.equal(kept(x), x.relu())
+
+
+@BLOCKS
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_block_that_changes_the_shape_projects_its_input(block: type[BasicBlock | Bottleneck], stride: int) -> None:
+    changed = block(12, 8, stride).eval()
+    nn.init.zeros_(changed.layers[-1][1].weight)
+    x = images(1, 12, 7, 6)
+    expected = nn.functional.conv2d(x, changed.shortcut[0].weight, stride=stride) / (1 + 1e-5) ** 0.5
+    torch.testing.assert_close(changed(x), expected.relu())
+    assert expected.shape[1] == 8 * block.expansion
+
+
+@BLOCKS
+def test_the_stride_is_in_the_first_convolution_of_3_by_3(block: type[BasicBlock | Bottleneck]) -> None:
+    convs = [layer for layer in block(12, 8, 2, (3, 5)).layers.modules() if isinstance(layer, nn.Conv2d)]
+    found = [(conv.kernel_size[0], conv.stride[0], conv.dilation[0]) for conv in convs]
+    assert found == ([(3, 2, 3), (3, 1, 5)] if block is BasicBlock else [(1, 1, 1), (3, 2, 3), (1, 1, 1)])
