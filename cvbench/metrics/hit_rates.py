@@ -154,7 +154,9 @@ class HitRule:
             raise InputError("there are neither thresholds nor a curve; expected at least one number")
         if len(set(self.thresholds)) < len(self.thresholds):
             raise InputError(f"thresholds {self.thresholds}: expected each at most once")
-        parts = tuple(Part.parse(part) if isinstance(part, str) else part for part in self.parts)
+        given: Any = self.parts
+        given = (given,) if isinstance(given, str) else given
+        parts = tuple(Part.parse(part) if isinstance(part, str) else part for part in given)
         object.__setattr__(self, "parts", parts)
         if len({part.name for part in parts}) < len(parts):
             raise InputError(f"parts {', '.join(part.name for part in parts)}: expected each name at most once")

@@ -153,10 +153,14 @@ class PcpParams(HitRule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        limbs = tuple(Limb.parse(limb) if isinstance(limb, str) else limb for limb in self.limbs)
+        given: Any = self.limbs
+        given = (given,) if isinstance(given, str) else given
+        limbs = tuple(Limb.parse(limb) if isinstance(limb, str) else limb for limb in given)
         object.__setattr__(self, "limbs", limbs)
-        if not limbs or len({limb.name for limb in limbs}) < len(limbs):
-            raise InputError(f"limbs {', '.join(map(str, limbs)) or 'none'}: expected one or more, of distinct names")
+        if not limbs:
+            raise InputError(f"PCP needs limbs, such as shin=0-1, or a preset, which has some: {', '.join(PRESETS)}")
+        if len({limb.name for limb in limbs}) < len(limbs):
+            raise InputError(f"limbs {', '.join(map(str, limbs))}: expected limbs of distinct names")
         if self.rule not in ("strict", "loose"):
             raise InputError(f"rule {self.rule!r} is unknown; expected one of strict, loose")
         self.check_columns(len(limbs))
@@ -194,9 +198,7 @@ def sticks(columns: Keypoints, params: PcpParams, threads: int | None = None) ->
     InputError
         A limb names a joint that is not there.
     """
-    highest = max(max(*limb.a, *limb.b) for limb in params.limbs)
-    if highest >= columns.gt.shape[1] and len(columns):
-        raise InputError(f"limbs name joint {highest}; there are {columns.gt.shape[1]}, counted from 0")
+    _check_ends(columns, params)
     if not len(columns):
         none = np.zeros((0, len(params.limbs)))
         return Sticks(none, none, np.zeros(0, np.bool_))
@@ -215,8 +217,21 @@ def sticks(columns: Keypoints, params: PcpParams, threads: int | None = None) ->
     return Sticks(error, length, np.count_nonzero(missing, axis=1) < missing.shape[1])
 
 
+def _check_ends(columns: Keypoints, params: PcpParams) -> None:
+    highest = max(max(*limb.a, *limb.b) for limb in params.limbs)
+    if highest >= columns.gt.shape[1] and len(columns):
+        raise InputError(f"limbs name joint {highest}; there are {columns.gt.shape[1]}, counted from 0")
+
+
 def problems(columns: Keypoints, params: PcpParams) -> list[Trouble]:
-    """What keeps instances from being scored by these rules; empty if all can be."""
+    """What keeps instances from being scored by these rules; empty if all can be.
+
+    Raises
+    ------
+    InputError
+        A limb names a joint that is not there.
+    """
+    _check_ends(columns, params)
     found = problems_of(columns, missing=params.missing)
     if params.zero_size == "refuse" and not found:
         measured = sticks(columns, params)

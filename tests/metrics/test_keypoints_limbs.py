@@ -91,7 +91,7 @@ def test_means_and_parts() -> None:
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({}, "limbs none: expected one or more"),
+        ({}, "PCP needs limbs, such as shin=0-1, or a preset, which has some: lsp, flic"),
         ({"limbs": ("a=0-1", "a=1-2")}, "of distinct names"),
         ({"limbs": ("a=0",)}, "expected shin=0-1 or torso"),
         ({"limbs": ("=0-1",)}, "expected a name"),
