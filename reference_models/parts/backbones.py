@@ -1,0 +1,161 @@
+"""Backbones: networks that turn images into feature maps.
+
+Each has a width for every stage, so that a published network and a small one are the same code, and a form with a
+classifier, whose published parameter count holds the backbone to its paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from reference_models.parts.blocks import BasicBlock, Bottleneck, ConvNorm, Norm, init_he
+
+
+class Backbone(nn.Module):
+    """Turns images (N, 3, H, W) into feature maps, a list of one per stage, from fine to coarse.
+
+    Attributes
+    ----------
+    channels
+        Channels of each map.
+    strides
+        Pixels of the image from one cell of a map to the next.
+    """
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class Classifier(nn.Module):
+    """Scores of classes from the last map of a backbone.
+
+    Parameters
+    ----------
+    backbone
+        Makes the maps.
+    head
+        Turns the last one, (N, C, h, w), into scores.
+    """
+
+    def __init__(self, backbone: Backbone, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) to scores (N, classes)."""
+        scores: Tensor = self.head(self.backbone(images)[-1])
+        return scores
+
+
+class ResNet(Backbone):
+    """A residual network: a stem and stages of blocks. The maps of the four published stages are known as C2 to C5.
+
+    Parameters
+    ----------
+    block
+        `BasicBlock` or `Bottleneck`.
+    depths
+        Blocks of each stage.
+    widths
+        Width of the blocks of each stage; the stem has that of the first.
+    stem_kernel
+        Side of the stem's kernel.
+    stem_pool
+        Halve the size once more after the stem.
+    output_stride
+        Stride from which on stages dilate their kernels instead of halving the size. Where each stage is wider than the
+        last one, weights are those of the undilated network, and maps have its values and others between them. None
+        never dilates.
+    norm
+        Makes each norm.
+
+    Raises
+    ------
+    ValueError
+        No stage has the `output_stride`.
+
+    References
+    ----------
+    He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016. Dilation: Yu, Koltun and
+    Funkhouser, "Dilated Residual Networks", CVPR 2017.
+
+    Examples
+    --------
+    >>> trunk = ResNet(BasicBlock, depths=(1, 1), widths=(16, 32))
+    >>> [tuple(fmap.shape) for fmap in trunk(torch.zeros(1, 3, 64, 64))]
+    [(1, 16, 16, 16), (1, 32, 8, 8)]
+    """
+
+    def __init__(
+        self,
+        block: type[BasicBlock | Bottleneck],
+        depths: Sequence[int],
+        widths: Sequence[int] = (64, 128, 256, 512),
+        *,
+        stem_kernel: int = 7,
+        stem_pool: bool = True,
+        output_stride: int | None = None,
+        norm: Norm = nn.BatchNorm2d,
+    ) -> None:
+        super().__init__()
+        stride = 4 if stem_pool else 2
+        undilated = [stride * 2**stage for stage in range(len(depths))]
+        if output_stride not in (None, *undilated):
+            raise ValueError(f"output_stride: {output_stride}; the stages have strides of {undilated}")
+        self.strides = tuple(min(full, output_stride or full) for full in undilated)
+        self.channels = tuple(width * block.expansion for width in widths)
+
+        stem = ConvNorm(3, widths[0], stem_kernel, 2, norm=norm)
+        self.stem = nn.Sequential(stem, nn.MaxPool2d(3, 2, padding=1)) if stem_pool else stem
+        self.stages = nn.ModuleList()
+        channels, dilation = widths[0], 1
+        for depth, width, full, kept in zip(depths, widths, undilated, self.strides, strict=True):
+            before, dilation = dilation, full // kept
+            blocks = [block(channels, width, kept // stride, (before, dilation), norm)]
+            channels, stride = width * block.expansion, kept
+            blocks += [block(channels, width, 1, (dilation, dilation), norm) for _ in range(depth - 1)]
+            self.stages.append(nn.Sequential(*blocks))
+        self.apply(init_he)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(N, 3, H, W) to one map (N, channels[i], H / strides[i], W / strides[i]) per stage, sizes rounded up."""
+        x = self.stem(images)
+        return [x := stage(x) for stage in self.stages]
+
+
+def resnet(depth: int, *, output_stride: int | None = None, norm: Norm = nn.BatchNorm2d) -> ResNet:
+    """The published residual network of 18, 34, 50 or 101 layers, without its classifier.
+
+    Parameters
+    ----------
+    depth
+        Layers with weights, the classifier among them.
+    output_stride, norm
+        As in `ResNet`.
+
+    Raises
+    ------
+    ValueError
+        No such `depth` is published, or `output_stride` is none of 4, 8, 16 and 32.
+    """
+    if depth not in _RESNETS:
+        raise ValueError(f"depth: {depth}; there are {', '.join(map(str, _RESNETS))}")
+    block, depths = _RESNETS[depth]
+    return ResNet(block, depths, output_stride=output_stride, norm=norm)
+
+
+_RESNETS: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, ...]]] = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+    101: (Bottleneck, (3, 4, 23, 3)),
+}
+
+
+def resnet_classifier(backbone: ResNet, classes: int = 1000) -> Classifier:
+    """The classifier of the paper: the mean of the last map, and one fully connected layer."""
+    layers = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(backbone.channels[-1], classes)]
+    return Classifier(backbone, nn.Sequential(*layers))
