@@ -159,3 +159,83 @@ def resnet_classifier(backbone: ResNet, classes: int = 1000) -> Classifier:
     """The classifier of the paper: the mean of the last map, and one fully connected layer."""
     layers = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(backbone.channels[-1], classes)]
     return Classifier(backbone, nn.Sequential(*layers))
+
+
+class VGG(Backbone):
+    """A stack of 3 × 3 convolutions in stages, with max pooling between them; the maps are taken before each pool.
+
+    Parameters
+    ----------
+    depths
+        Convolutions of each stage.
+    widths
+        Channels of each stage.
+    norm
+        Makes a norm behind every convolution; None, as in the paper, has none.
+    ceil_mode
+        Round odd sizes up when they are halved.
+
+    Attributes
+    ----------
+    pool
+        The pooling between stages, for models that continue with it from a map.
+
+    References
+    ----------
+    Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.
+
+    Examples
+    --------
+    >>> trunk = VGG(depths=(1, 2), widths=(8, 16))
+    >>> [tuple(fmap.shape) for fmap in trunk(torch.zeros(1, 3, 16, 16))]
+    [(1, 8, 16, 16), (1, 16, 8, 8)]
+    """
+
+    def __init__(
+        self, depths: Sequence[int], widths: Sequence[int], *, norm: Norm | None = None, ceil_mode: bool = False
+    ) -> None:
+        super().__init__()
+        self.channels = tuple(widths)
+        self.strides = tuple(2**stage for stage in range(len(depths)))
+        self.pool = nn.MaxPool2d(2, ceil_mode=ceil_mode)
+        self.stages = nn.ModuleList()
+        channels = 3
+        for depth, width in zip(depths, widths, strict=True):
+            layers: list[nn.Module] = []
+            for _ in range(depth):
+                layers += [nn.Conv2d(channels, width, 3, padding=1), *([norm(width)] if norm else []), nn.ReLU()]
+                channels = width
+            self.stages.append(nn.Sequential(*layers))
+        self.apply(init_he)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(N, 3, H, W) to one map (N, channels[i], H / strides[i], W / strides[i]) per stage, sizes rounded down
+        unless `ceil_mode`.
+        """
+        maps: list[Tensor] = []
+        for stage in self.stages:
+            maps.append(stage(self.pool(maps[-1]) if maps else images))
+        return maps
+
+
+def vgg16(*, norm: Norm | None = None, ceil_mode: bool = False) -> VGG:
+    """The published network of 16 layers, without its three fully connected ones; parameters as in `VGG`."""
+    return VGG((2, 2, 3, 3, 3), (64, 128, 256, 512, 512), norm=norm, ceil_mode=ceil_mode)
+
+
+def vgg_classifier(backbone: VGG, classes: int = 1000, width: int = 4096) -> Classifier:
+    """The classifier of the paper: the last map, pooled to 7 × 7 cells, and three fully connected layers.
+
+    Parameters
+    ----------
+    backbone
+        Makes the map.
+    classes
+        Scores put out.
+    width
+        Outputs of the first two layers.
+    """
+    layers: list[nn.Module] = [nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(7), nn.Flatten()]
+    for inputs in (backbone.channels[-1] * 7 * 7, width):
+        layers += [nn.Linear(inputs, width), nn.ReLU(), nn.Dropout()]
+    return Classifier(backbone, nn.Sequential(*layers, nn.Linear(width, classes)))

@@ -9,10 +9,13 @@ from torch import Tensor, nn
 from cvbench.cost.counter import count
 from reference_models.parts import backbones
 from reference_models.parts.backbones import (
+    VGG,
     Classifier,
     ResNet,
     resnet,
     resnet_classifier,
+    vgg16,
+    vgg_classifier,
 )
 from reference_models.parts.blocks import BasicBlock, Bottleneck, FrozenBatchNorm2d
 
@@ -32,8 +35,13 @@ def small_resnet(block: type[BasicBlock | Bottleneck] = BasicBlock, output_strid
     return ResNet(block, (1, 2, 2, 2), (4, 6, 8, 10), output_stride=output_stride).eval()
 
 
+def small_vgg(*, ceil_mode: bool = False) -> VGG:
+    torch.manual_seed(0)
+    return VGG((2, 2, 3, 3, 3), (4, 4, 8, 8, 8), ceil_mode=ceil_mode).eval()
+
+
 def test_examples() -> None:
-    assert doctest.testmod(backbones, extraglobs={"torch": torch}) == (0, 2)
+    assert doctest.testmod(backbones, extraglobs={"torch": torch}) == (0, 4)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +55,14 @@ def test_resnets_cost_what_is_published(depth: int, published: int, gmacs: float
     assert counted.macs / 1e9 == pytest.approx(gmacs, abs=0.0005)  # published with three digits
 
 
+@pytest.mark.parametrize(("norm", "published"), [(None, 138_357_544), (nn.BatchNorm2d, 138_365_992)])
+def test_vgg16_costs_what_is_published(norm: type[nn.BatchNorm2d] | None, published: int) -> None:
+    with torch.device("meta"):
+        counted = count(vgg_classifier(vgg16(norm=norm)), IMAGE)
+    assert counted.params == published
+    assert counted.macs / 1e9 == pytest.approx(15.470, abs=0.0005)  # published with three digits
+
+
 @pytest.mark.parametrize(
     ("build", "published"),
     [
@@ -55,9 +71,10 @@ def test_resnets_cost_what_is_published(depth: int, published: int, gmacs: float
         (lambda: resnet(50, norm=FrozenBatchNorm2d), 23_508_032 - 53_120),
         (lambda: resnet(50, output_stride=8), 23_508_032),
         (lambda: resnet(101), 42_500_160),
+        (vgg16, 14_714_688),
     ],
 )
-def test_trunks_have_the_published_parameters_and_no_others(build: type[ResNet], published: int) -> None:
+def test_trunks_have_the_published_parameters_and_no_others(build: type[ResNet | VGG], published: int) -> None:
     with torch.device("meta"):
         assert params(build()) == published
 
@@ -71,14 +88,14 @@ def test_a_narrow_resnet_is_the_same_code() -> None:
 
 TRUNKS = pytest.mark.parametrize(
     "trunk",
-    [small_resnet(), small_resnet(Bottleneck), small_resnet(output_stride=8)],
-    ids=["basic", "bottleneck", "dilated"],
+    [small_resnet(), small_resnet(Bottleneck), small_resnet(output_stride=8), small_vgg(ceil_mode=True)],
+    ids=["basic", "bottleneck", "dilated", "vgg"],
 )
 
 
 @TRUNKS
 @pytest.mark.parametrize("size", [(64, 32), (65, 97)])
-def test_maps_have_the_channels_and_strides_they_name(trunk: ResNet, size: tuple[int, int]) -> None:
+def test_maps_have_the_channels_and_strides_they_name(trunk: ResNet | VGG, size: tuple[int, int]) -> None:
     maps = trunk(images(2, 3, *size))
     rounded_up = [tuple(-(-side // stride) for side in size) for stride in trunk.strides]
     assert [tuple(fmap.shape) for fmap in maps] == [
@@ -87,7 +104,7 @@ def test_maps_have_the_channels_and_strides_they_name(trunk: ResNet, size: tuple
 
 
 @TRUNKS
-def test_a_batch_is_as_good_as_single_images(trunk: ResNet) -> None:
+def test_a_batch_is_as_good_as_single_images(trunk: ResNet | VGG) -> None:
     batch = images(3, 3, 64, 64)
     singles = [trunk(image[None]) for image in batch]
     for fmap, *alone in zip(trunk(batch), *singles, strict=True):
@@ -115,10 +132,27 @@ def test_unknown_sizes_are_refused() -> None:
         resnet(20)
 
 
+def test_vgg_rounds_odd_sizes_as_asked() -> None:
+    x = images(1, 3, 75, 75)
+    assert [fmap.shape[-1] for fmap in small_vgg()(x)] == [75, 37, 18, 9, 4]
+    assert [fmap.shape[-1] for fmap in small_vgg(ceil_mode=True)(x)] == [75, 38, 19, 10, 5]
+
+
+def test_maps_of_vgg_are_taken_before_they_are_pooled() -> None:
+    trunk, x = small_vgg(), images(1, 3, 32, 32)
+    *_, fourth, fifth = trunk(x)
+    assert torch.equal(trunk.stages[4](trunk.pool(fourth)), fifth)
+
+
+def test_signals_reach_the_end_of_a_vgg_without_norms() -> None:
+    first, *_, last = small_vgg()(images(1, 3, 64, 64))
+    assert 0.1 < last.std() / first.std() < 10
+
+
 @pytest.mark.parametrize(
     "classifier",
-    [resnet_classifier(small_resnet(), 5)],
-    ids=["resnet"],
+    [resnet_classifier(small_resnet(), 5), vgg_classifier(small_vgg(), 5, width=16).eval()],
+    ids=["resnet", "vgg"],
 )
 def test_classifiers_score_images_of_any_size(classifier: Classifier) -> None:
     assert classifier(images(2, 3, 64, 96)).shape == (2, 5)
