@@ -95,7 +95,7 @@ class Normalizer:
         return f"fixed:{self.value!r}" if self.kind == "fixed" else self.kind
 
     @classmethod
-    def parse(cls, text: str) -> Normalizer:
+    def parse(cls, text: str | Normalizer) -> Normalizer:
         """The normalizer that prints as `text`: ``bbox``, ``head``, ``joints:12-3``, ``joints:0+1-4``, ``fixed:30``.
 
         Raises
@@ -103,6 +103,10 @@ class Normalizer:
         InputError
             `text` is none.
         """
+        if isinstance(text, Normalizer):
+            return text
+        if not isinstance(text, str):
+            raise InputError(f"normalizer {text!r}: expected a Normalizer, or text such as 'bbox' or 'fixed:30'")
         kind, _, rest = text.partition(":")
         try:
             if kind == "joints":
@@ -128,7 +132,7 @@ def normalizers(columns: Keypoints, rule: Normalizer) -> Float:
     if not len(columns):
         return np.ones(0)
     if rule.kind.startswith("bbox"):
-        width, height = np.maximum(_stated(columns.boxes, rule, "boxes")[:, 2:].T, 0)
+        width, height = np.maximum(_stated(columns, "boxes", rule)[:, 2:].T, 0)
         sizes: dict[str, Float] = {
             "bbox": np.maximum(width, height),
             "bbox_area": np.sqrt(width * height),
@@ -136,12 +140,12 @@ def normalizers(columns: Keypoints, rule: Normalizer) -> Float:
         }
         return sizes[rule.kind]
     if rule.kind == "head":
-        corners = _stated(columns.head_boxes, rule, "head boxes")
+        corners = _stated(columns, "head_boxes", rule)
         diagonal: Float = np.linalg.norm(corners[:, 2:] - corners[:, :2], axis=1)
         diagonal *= HEAD_SHARE
         return diagonal
     if rule.kind == "size":
-        return _stated(columns.size, rule, "sizes")
+        return _stated(columns, "size", rule)
     if rule.kind == "joints":
         return _between(columns, rule)
     if rule.kind == "extent_diagonal":
@@ -154,10 +158,22 @@ def normalizers(columns: Keypoints, rule: Normalizer) -> Float:
     return np.full(len(columns), rule.value if rule.kind == "fixed" else 1.0)
 
 
-def _stated(value: NDArray[Any] | None, rule: Normalizer, name: str) -> Float:
-    if value is None:
-        raise InputError(f"normalizer {rule.kind} is {KINDS[rule.kind]}, and the ground truth has no {name}")
-    return value
+STATED = {"boxes": ("boxes", "bbox"), "head_boxes": ("head boxes", "head"), "size": ("sizes", "size")}
+"""What columns of lengths are called, and a normalizer that takes them."""
+
+
+def _stated(columns: Keypoints, name: str, rule: Normalizer) -> Float:
+    """A column of lengths, or of boxes; refused where the ground truth has none, with what it has."""
+    value: Float | None = getattr(columns, name)
+    if value is not None:
+        return value
+    held = [
+        f"{said} (normalizer={kind})" for other, (said, kind) in STATED.items() if getattr(columns, other) is not None
+    ]
+    hint = f"; it has {' and '.join(held)}" if held else ""
+    raise InputError(
+        f"normalizer {rule.kind} is {KINDS[rule.kind]}, and the ground truth has no {STATED[name][0]}{hint}"
+    )
 
 
 def _between(columns: Keypoints, rule: Normalizer) -> Float:
@@ -218,7 +234,7 @@ def problems_of(
     columns: Keypoints,
     scale: Float | None = None,
     *,
-    missing: str = "refuse",
+    missing: str | None = None,
     zero_scale: str = "refuse",
     rule: Normalizer | None = None,
 ) -> list[Trouble]:
@@ -229,8 +245,9 @@ def problems_of(
     columns
     scale : (N,) float64, optional
         What distances will be divided by.
-    missing : {"refuse", "miss"}
-        Whether a keypoint that counts may be missing (NaN) in the prediction. An infinite coordinate never may.
+    missing : {"refuse", "miss"} or None
+        Whether a keypoint that counts may be missing (NaN) in the prediction; None: by these rules it never may. An
+        infinite coordinate never may.
     zero_scale : {"refuse", "skip"}
         Whether an instance may have a scale that is not above 0.
     rule
@@ -238,10 +255,14 @@ def problems_of(
     """
     found = []
     bad = columns.visible & ~every_coordinate(np.isfinite(columns.gt))
-    found += [_of_point("gt", columns.gt, row, joint) for row, joint in np.argwhere(bad).tolist()]
+    hint = "; visible keypoints have finite coordinates"
+    found += [_of_point("gt", columns.gt, row, joint, hint) for row, joint in np.argwhere(bad).tolist()]
     allowed = ~np.isinf(columns.pred) if missing == "miss" else np.isfinite(columns.pred)
     bad = columns.visible & ~every_coordinate(allowed)
-    found += [_of_point("pred", columns.pred, row, joint) for row, joint in np.argwhere(bad).tolist()]
+    for row, joint in np.argwhere(bad).tolist():
+        may_miss = missing is not None and not np.isinf(columns.pred[row, joint]).any()
+        hint = "; missing=miss counts it as a miss" if may_miss else ""
+        found.append(_of_point("pred", columns.pred, row, joint, hint))
     if scale is not None and zero_scale != "skip":
         usable = (scale > 0) & np.isfinite(scale)
         what = f" ({KINDS[rule.kind]})" if rule else ""
@@ -257,11 +278,8 @@ def every_coordinate(flags: Bool) -> Bool:
     return reduce(np.logical_and, (flags[:, :, d] for d in range(flags.shape[2])))
 
 
-def _of_point(side: Literal["gt", "pred"], points: Float, row: int, joint: int) -> Trouble:
+def _of_point(side: Literal["gt", "pred"], points: Float, row: int, joint: int, hint: str) -> Trouble:
     at = ", ".join(f"{value:.6g}" for value in points[row, joint])
-    hint = "; visible keypoints have finite coordinates" if side == "gt" else ""
-    if side == "pred" and not np.isinf(points[row, joint]).any():
-        hint = "; missing=miss counts it as a miss, where a task has that"
     return Trouble(side, row, f"keypoint {joint} is at ({at}), expected finite numbers{hint}")
 
 

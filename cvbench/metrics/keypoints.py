@@ -145,8 +145,7 @@ class PckParams(HitRule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        given: Any = self.normalizer
-        object.__setattr__(self, "normalizer", Normalizer.parse(given) if isinstance(given, str) else given)
+        object.__setattr__(self, "normalizer", Normalizer.parse(self.normalizer))
         object.__setattr__(self, "shift", float(self.shift))
         if not np.isfinite(self.shift):
             raise InputError(f"shift {self.shift}: expected a finite number of pixels")

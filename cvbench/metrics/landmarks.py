@@ -164,8 +164,7 @@ class NmeParams:
         return cls(**{**(PRESETS[preset] if preset is not None else {}), **changes})
 
     def __post_init__(self) -> None:
-        given: Any = self.normalizer
-        object.__setattr__(self, "normalizer", Normalizer.parse(given) if isinstance(given, str) else given)
+        object.__setattr__(self, "normalizer", Normalizer.parse(self.normalizer))
         for name in ("failure_thresholds", "auc_thresholds"):
             object.__setattr__(self, name, _thresholds(getattr(self, name), name))
         if self.counted is not None:

@@ -141,8 +141,8 @@ def count(
 def _check_joints(columns: Keypoints) -> None:
     if columns.gt.shape[1] != len(JOINTS):
         raise InputError(
-            f"there are {columns.gt.shape[1]} joints; MPII has {len(JOINTS)}: {', '.join(JOINTS)}. "
-            "PCK by head size of other joints is PCK(normalizer='head')"
+            f"there are {columns.gt.shape[1]} joints; MPII has {len(JOINTS)}: {', '.join(JOINTS)}; "
+            "other joints are scored by pose.pck with normalizer=head"
         )
 
 

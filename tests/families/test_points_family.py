@@ -74,11 +74,12 @@ def no_boxes(gt: dict[str, Any], pred: list[dict[str, Any]]) -> None:
 
 WHOLE: list[tuple[str, dict[str, Any], Change, str]] = [
     ("pose.pck", {}, no_boxes, "normalizer bbox is the longer side of the instance's box, and the ground truth has no"),
+    ("pose.pck", {"normalizer": "head"}, lambda *_: None, "normalizer head is 0.6 times the diagonal of the head box"),
     ("pose.pck", {"counted": (0, 9)}, lambda *_: None, "the rules name joints up to index 9; there are 3"),
     ("pose.pck", {"normalizer": "joints:0-7"}, lambda *_: None, "normalizer joints:0-7 names joint 7; there are 3"),
     ("mpii.pckh", {}, lambda *_: None, "there are 3 joints; MPII has 16"),
     ("landmarks.nme", {"preset": "wflw"}, lambda *_: None, "there are 3 landmarks, and the rules are for 98"),
-    ("pose.pcp", {"limbs": ["arm=0-5"]}, lambda *_: None, "limbs name joint 5; there are 3"),
+    ("pose.pcp", {"limbs": ["arm=0-5"], "zero_size": "miss"}, lambda *_: None, "limbs name joint 5; there are 3"),
     ("pose.epe", {"counted": (3,)}, lambda *_: None, "counted names joint 3; there are 3"),
 ]
 
@@ -111,3 +112,45 @@ def test_one_joint_is_no_joints() -> None:
     parts = TASKS["pose.pck"].describe({"parts": ["Head=0", "Rest=1+2"]})
     assert parts["Head"] == "joint 0, distances up to 0.2"
     assert parts["Rest"] == "joints 1+2, distances up to 0.2"
+
+
+def test_a_size_that_is_lacking_is_answered_with_those_there_are() -> None:
+    with pytest.raises(InputError, match=r"has no head boxes; it has boxes .normalizer=bbox. and sizes .normalizer=si"):
+        score("pose.pck", *data(), normalizer="head")
+
+
+@pytest.mark.parametrize("task", ["pose.pck", "pose.epe"])
+def test_missing_predictions_are_refused_with_the_rule_that_allows_them(task: str) -> None:
+    gt, pred = data()
+    pred[1]["keypoints"][3] = None
+    pred[2]["keypoints"][4] = float("inf")
+    nowhere, infinite = check(task, [gt, pred])
+    assert (nowhere.where, infinite.where) == ("pred[1]", "pred[2]")
+    allowed = "; missing=miss counts it as a miss" if task == "pose.pck" else ""
+    assert nowhere.message == f"keypoint 1 is at (nan, 40), expected finite numbers{allowed}"
+    assert infinite.message == "keypoint 1 is at (32, inf), expected finite numbers"
+
+
+ARGUMENTS: list[tuple[str, dict[str, Any], str]] = [
+    ("pose.pck", {"normalizer": 10}, "normalizer 10: expected a Normalizer, or text such as 'bbox' or 'fixed:30'"),
+    ("landmarks.nme", {"normalizer": 10}, "normalizer 10: expected"),
+    ("pose.pck", {"normalizer": "torso"}, "there is no normalizer 'torso'; expected one of bbox"),
+    ("pose.pck", {"threshold": 0.5}, "pose.pck has no parameter 'threshold'; did you mean 'thresholds'"),
+    ("pose.pck", {"preset": "jhmbd"}, "there is no preset 'jhmbd'; did you mean 'jhmdb'"),
+    ("pose.pdj", {}, "PDJ needs a preset or, for other joints, normalizer=joints:A-B"),
+    ("pose.pcp", {}, "PCP needs limbs, such as shin=0-1, or a preset, which has some: lsp, flic"),
+    ("landmarks.nme", {}, "expected a normalizer, or a preset, which has one: 300w"),
+]
+
+
+@pytest.mark.parametrize(("task", "rules", "message"), ARGUMENTS)
+def test_rules_that_are_none(task: str, rules: dict[str, Any], message: str) -> None:
+    for call in (lambda: score(task, *data(), **rules), lambda: check(task, data(), **rules)):
+        with pytest.raises(InputError) as raised:
+            call()
+        assert raised.value.message.startswith(message)
+
+
+def test_one_text_is_one_limb_and_one_part() -> None:
+    result = score("pose.pcp", *data(), limbs="brow=0-1", parts="Face=0")
+    assert (result.values, result.tables["per_limb"][0]["name"]) == ({"Face": 1.0, "PCP@0.5": 1.0}, "brow")
