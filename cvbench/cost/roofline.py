@@ -1,0 +1,156 @@
+"""The least time that a model takes on a machine, one operator at a time.
+
+An operator takes as long as its arithmetic or its memory traffic, whichever is longer, and then what calling it takes:
+
+    seconds = max(flops / rate, bytes / bandwidth) + dispatch
+
+The rates are the best that `cvbench.cost.machine` reached with shapes that suit the machine. Nothing in them is fitted
+to models, so the sum is what a model would take if each of its operators ran that well. How far real models stay
+behind is their efficiency.
+
+Conventions
+-----------
+*Rates.* Convolutions run at the rate of the measured convolution, matrix products and attention at that of the measured
+product, all else at the higher of the two, since nothing measured is faster: in practice, all else waits for memory.
+
+*Bytes* are those of operators that run alone (``bytes_unfused``): torch without a compiler runs them one by one, and
+each writes its result to memory before the next one reads it. They come at the bandwidth of the working set, all that
+the call reads and writes. What the call before it left in a cache, or drove out of one, is not looked at.
+
+*Dispatch* is paid by every call, views and allocations included: they move nothing, but they have to be asked for.
+
+What takes longer in reality: convolutions over few channels or one (depthwise) and other shapes that do not fill the
+machine, weights that are brought into another order on each call, recurrent steps that wait for each other. Operators
+without a formula count with their bytes only. What may take less: a fast algorithm for convolutions (Winograd) where
+the measured one did not use it, operands that are in a nearer cache than the size of the working set says, and
+operators that read much and write little: the triad behind the bandwidth also has to fetch what it overwrites.
+
+References
+----------
+Williams, Waterman and Patterson, "Roofline: an insightful visual performance model for multicore architectures",
+Communications of the ACM 52(4), 2009.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import fsum
+from typing import Literal
+
+from cvbench.cost.counter import Count
+from cvbench.cost.machine import Machine
+from cvbench.cost.operators import OpCall
+
+Limit = Literal["compute", "memory", "dispatch"]
+"""What an operator's time is spent on."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallTime:
+    """The predicted time of one call.
+
+    Attributes
+    ----------
+    call
+        The call.
+    compute_seconds
+        Its FLOPs at the rate of its kind.
+    memory_seconds
+        Its bytes at the bandwidth of its working set.
+    dispatch_seconds
+        What any call takes.
+    """
+
+    call: OpCall
+    compute_seconds: float
+    memory_seconds: float
+    dispatch_seconds: float
+
+    @property
+    def roof_seconds(self) -> float:
+        """Arithmetic or memory, whichever takes longer."""
+        return max(self.compute_seconds, self.memory_seconds)
+
+    @property
+    def roof(self) -> Limit:
+        """Which of the two that is; arithmetic where they are equal."""
+        return "compute" if self.compute_seconds >= self.memory_seconds else "memory"
+
+    @property
+    def seconds(self) -> float:
+        """All in all."""
+        return self.roof_seconds + self.dispatch_seconds
+
+    @property
+    def bound(self) -> Limit:
+        """What most of the time is spent on."""
+        return "dispatch" if self.dispatch_seconds > self.roof_seconds else self.roof
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The least time of a model on a machine.
+
+    Attributes
+    ----------
+    machine
+        Whose rates these are.
+    calls
+        Every call with its time, in order.
+    """
+
+    machine: Machine
+    calls: tuple[CallTime, ...] = field(repr=False)
+
+    @property
+    def seconds(self) -> float:
+        """The sum over all calls."""
+        return fsum(call.seconds for call in self.calls)
+
+    @property
+    def milliseconds(self) -> float:
+        """The same in ms."""
+        return self.seconds * 1e3
+
+
+def predict(count: Count, machine: Machine) -> Prediction:
+    """The least time that a counted model takes on a machine.
+
+    Parameters
+    ----------
+    count
+        From `cvbench.cost.counter.count`, on the input whose time is asked for. With ``backward``, the time of both
+        passes.
+    machine
+        Measured with the threads and the element type that the model is to run with.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from cvbench.cost.counter import count
+    >>> rates = {"matmul_rate": 1e11, "convolution_rate": 2e11, "bandwidths": ((2**20, 8e10), (2**28, 3e10))}
+    >>> machine = Machine(cpu="", threads=1, dtype="float32", torch="", date="", dispatch_seconds=1e-6, **rates)
+    >>> predicted = predict(count(torch.nn.Linear(4096, 1000), (1, 4096)), machine)
+    >>> [(time.call.op, time.bound) for time in predicted.calls]
+    [('aten.t', 'dispatch'), ('aten.addmm', 'memory')]
+    >>> round(predicted.milliseconds, 3)
+    0.549
+    """
+    return Prediction(machine, tuple(_time(call, machine) for call in count.calls))
+
+
+def _time(call: OpCall, machine: Machine) -> CallTime:
+    moved = call.bytes_read + call.bytes_written
+    return CallTime(
+        call=call,
+        compute_seconds=call.flops / _rate(call, machine),
+        memory_seconds=moved / machine.bandwidth_at(moved),
+        dispatch_seconds=machine.dispatch_seconds,
+    )
+
+
+def _rate(call: OpCall, machine: Machine) -> float:
+    """FLOP/s of the call's kind."""
+    if call.kind not in ("conv", "matmul", "attention"):
+        return max(machine.matmul_rate, machine.convolution_rate)
+    return machine.convolution_rate if call.kind == "conv" else machine.matmul_rate
