@@ -40,6 +40,7 @@ from typing import Literal
 from cvbench.cost.counter import Count
 from cvbench.cost.machine import Machine
 from cvbench.cost.operators import OpCall
+from cvbench.errors import MismatchError
 
 Limit = Literal["compute", "memory", "dispatch"]
 """What an operator's time is spent on."""
@@ -124,6 +125,11 @@ def predict(count: Count, machine: Machine) -> Prediction:
     machine
         Measured with the threads and the element type that the model is to run with.
 
+    Raises
+    ------
+    MismatchError
+        The model computes in another element type than the machine was measured with.
+
     Examples
     --------
     >>> import torch
@@ -153,4 +159,10 @@ def _rate(call: OpCall, machine: Machine) -> float:
     """FLOP/s of the call's kind."""
     if call.kind not in ("conv", "matmul", "attention"):
         return max(machine.matmul_rate, machine.convolution_rate)
+    if call.dtype != machine.dtype:
+        message = (
+            f"{call.op} computes in {call.dtype}, and the machine was measured in {machine.dtype}; "
+            f"use Machine.load(dtype={call.dtype!r})"
+        )
+        raise MismatchError(message, where=call.module or "model")
     return machine.convolution_rate if call.kind == "conv" else machine.matmul_rate

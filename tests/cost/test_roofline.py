@@ -9,6 +9,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 from cvbench.cost import roofline
@@ -16,6 +17,7 @@ from cvbench.cost.counter import Count, count
 from cvbench.cost.machine import Machine
 from cvbench.cost.operators import OpCall
 from cvbench.cost.roofline import CallTime, Prediction, predict
+from cvbench.errors import MismatchError
 
 MACHINE = Machine("a processor", 1, "float32", "2", "2026-01-01", 1e11, 2e11, ((1000, 8e10), (10**6, 2e10)), 1e-6)
 
@@ -96,6 +98,23 @@ def test_the_total_is_the_sum_of_the_calls_in_any_order() -> None:
 def test_a_model_without_operators_takes_no_time() -> None:
     predicted = predict(count(nn.Identity(), (1, 3)), MACHINE)
     assert predicted.seconds == 0
+
+
+def test_a_model_in_another_element_type_is_refused() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3)).half()
+    half = count(model, inputs=torch.ones(1, 3, 8, 8, dtype=torch.float16))
+    message = r"^0: aten.convolution computes in float16, and the machine was measured in float32; .*dtype='float16'"
+    with pytest.raises(MismatchError, match=message):
+        predict(half, MACHINE)
+    assert predict(half, replace(MACHINE, dtype="float16")).seconds > 0
+    with pytest.raises(MismatchError, match="^model: "):
+        predict(counted(call("attention", dtype="bfloat16")), MACHINE)
+
+
+def test_what_is_no_product_may_be_of_any_type() -> None:
+    table = count(nn.Embedding(1000, 64), inputs=torch.zeros(1, 10, dtype=torch.int64))
+    masks = call("pointwise", flops=1000, dtype="bool")
+    assert predict(counted(*table.calls, masks), MACHINE).seconds > 2e-6
 
 
 def test_a_slower_machine_takes_longer() -> None:
