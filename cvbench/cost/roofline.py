@@ -33,8 +33,9 @@ Communications of the ACM 52(4), 2009.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import fsum
+from math import fsum, nan
 from typing import Literal
 
 from cvbench.cost.counter import Count
@@ -112,6 +113,28 @@ class Prediction:
     def milliseconds(self) -> float:
         """The same in ms."""
         return self.seconds * 1e3
+
+    def shares(self) -> dict[Limit, float]:
+        """Where the time goes, as fractions that add to 1; NaN for a model without operators.
+
+        A call's dispatch is under ``dispatch``, the rest of its time under ``compute`` or ``memory``, whichever took
+        longer.
+        """
+        total = self.seconds
+        return {limit: _share(part, total) for limit, part in _parts(self.calls).items()}
+
+
+def _parts(times: Iterable[CallTime]) -> dict[Limit, float]:
+    """Seconds by what they are spent on."""
+    parts: dict[Limit, list[float]] = {"compute": [], "memory": [], "dispatch": []}
+    for time in times:
+        parts[time.roof].append(time.roof_seconds)
+        parts["dispatch"].append(time.dispatch_seconds)
+    return {limit: fsum(seconds) for limit, seconds in parts.items()}
+
+
+def _share(part: float, total: float) -> float:
+    return part / total if total else nan
 
 
 def predict(count: Count, machine: Machine) -> Prediction:

@@ -95,9 +95,18 @@ def test_the_total_is_the_sum_of_the_calls_in_any_order() -> None:
     assert [time.call for time in predicted.calls] == list(CALLS)
 
 
+def test_shares_say_where_the_time_goes() -> None:
+    predicted = predict(counted(*CALLS), MACHINE)
+    total = 1.0704e-2
+    expected = {"compute": 1.05e-2 / total, "memory": 2e-4 / total, "dispatch": 4e-6 / total}
+    assert predicted.shares() == pytest.approx(expected, rel=1e-12), "sums of floats"
+    assert sum(predicted.shares().values()) == pytest.approx(1, rel=1e-12)
+
+
 def test_a_model_without_operators_takes_no_time() -> None:
     predicted = predict(count(nn.Identity(), (1, 3)), MACHINE)
     assert predicted.seconds == 0
+    assert all(math.isnan(share) for share in predicted.shares().values())
 
 
 def test_a_model_in_another_element_type_is_refused() -> None:
