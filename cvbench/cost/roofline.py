@@ -41,7 +41,7 @@ from typing import Literal
 from cvbench.cost.counter import Count
 from cvbench.cost.machine import Machine
 from cvbench.cost.operators import OpCall
-from cvbench.errors import MismatchError
+from cvbench.errors import InputError, MismatchError
 
 Limit = Literal["compute", "memory", "dispatch"]
 """What an operator's time is spent on."""
@@ -123,6 +123,23 @@ class Prediction:
         total = self.seconds
         return {limit: _share(part, total) for limit, part in _parts(self.calls).items()}
 
+    def efficiency(self, measured_seconds: float) -> float:
+        """The predicted time divided by a measured one: 1 where the model runs as well as the machine can.
+
+        Above 1, one of the two is not what it says: the machine was busy while its rates were measured, or a
+        convolution took a shorter way than the measured one.
+
+        **Undefined**: NaN where nothing was measured (NaN).
+
+        Raises
+        ------
+        InputError
+            The measured time is not above 0.
+        """
+        if measured_seconds <= 0:
+            raise InputError(f"{measured_seconds} s is no time that a model takes; expected seconds above 0")
+        return self.seconds / measured_seconds
+
 
 def _parts(times: Iterable[CallTime]) -> dict[Limit, float]:
     """Seconds by what they are spent on."""
@@ -162,8 +179,8 @@ def predict(count: Count, machine: Machine) -> Prediction:
     >>> predicted = predict(count(torch.nn.Linear(4096, 1000), (1, 4096)), machine)
     >>> [(time.call.op, time.bound) for time in predicted.calls]
     [('aten.t', 'dispatch'), ('aten.addmm', 'memory')]
-    >>> round(predicted.milliseconds, 3)
-    0.549
+    >>> round(predicted.milliseconds, 3), round(predicted.efficiency(measured_seconds=0.001), 3)
+    (0.549, 0.549)
     """
     return Prediction(machine, tuple(_time(call, machine) for call in count.calls))
 

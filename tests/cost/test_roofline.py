@@ -17,7 +17,7 @@ from cvbench.cost.counter import Count, count
 from cvbench.cost.machine import Machine
 from cvbench.cost.operators import OpCall
 from cvbench.cost.roofline import CallTime, Prediction, predict
-from cvbench.errors import MismatchError
+from cvbench.errors import InputError, MismatchError
 
 MACHINE = Machine("a processor", 1, "float32", "2", "2026-01-01", 1e11, 2e11, ((1000, 8e10), (10**6, 2e10)), 1e-6)
 
@@ -107,6 +107,15 @@ def test_a_model_without_operators_takes_no_time() -> None:
     predicted = predict(count(nn.Identity(), (1, 3)), MACHINE)
     assert predicted.seconds == 0
     assert all(math.isnan(share) for share in predicted.shares().values())
+
+
+def test_efficiency_is_predicted_over_measured() -> None:
+    predicted = predict(counted(*CALLS), MACHINE)
+    assert predicted.efficiency(2 * predicted.seconds) == 0.5
+    assert math.isnan(predicted.efficiency(math.nan))
+    for impossible in (0.0, -1.0):
+        with pytest.raises(InputError, match=f"{impossible} s is no time that a model takes"):
+            predicted.efficiency(impossible)
 
 
 def test_a_model_in_another_element_type_is_refused() -> None:
