@@ -42,9 +42,13 @@ from cvbench.cost.counter import Count
 from cvbench.cost.machine import Machine
 from cvbench.cost.operators import OpCall
 from cvbench.errors import InputError, MismatchError
+from cvbench.result import Row
 
 Limit = Literal["compute", "memory", "dispatch"]
 """What an operator's time is spent on."""
+
+GroupBy = Literal["kind", "op", "module"]
+"""Attributes of `OpCall` by which times are summed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,23 @@ class Prediction:
         if measured_seconds <= 0:
             raise InputError(f"{measured_seconds} s is no time that a model takes; expected seconds above 0")
         return self.seconds / measured_seconds
+
+    def rows(self, by: GroupBy = "kind") -> list[Row]:
+        """Times summed by kind of operator, by operator, or by the module that called it; the longest first.
+
+        Cells: what `by` says, ``calls``, ``ms``, its ``share`` of the total, and the three parts of `shares` in ms.
+        """
+        total = self.seconds
+        groups: dict[str, list[CallTime]] = {}
+        for time in self.calls:
+            groups.setdefault(getattr(time.call, by), []).append(time)
+        rows: list[tuple[float, Row]] = []
+        for name, times in groups.items():
+            seconds = fsum(time.seconds for time in times)
+            parts: Row = {f"{limit}_ms": part * 1e3 for limit, part in _parts(times).items()}
+            cells: Row = {by: name, "calls": len(times), "ms": seconds * 1e3, "share": _share(seconds, total)}
+            rows.append((seconds, cells | parts))
+        return [row for _, row in sorted(rows, key=lambda item: -item[0])]
 
 
 def _parts(times: Iterable[CallTime]) -> dict[Limit, float]:

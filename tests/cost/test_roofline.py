@@ -103,10 +103,22 @@ def test_shares_say_where_the_time_goes() -> None:
     assert sum(predicted.shares().values()) == pytest.approx(1, rel=1e-12)
 
 
+def test_tables_sum_calls_by_what_is_asked_for() -> None:
+    predicted = predict(counted(*CALLS), MACHINE)
+    rows = predicted.rows()
+    assert [(row["kind"], row["calls"]) for row in rows] == [("conv", 2), ("norm", 1), ("free", 1)]
+    expected = {"ms": 10.502, "share": 10.502 / 10.704, "compute_ms": 10.5, "memory_ms": 0.0, "dispatch_ms": 0.002}
+    assert {name: rows[0][name] for name in expected} == pytest.approx(expected, rel=1e-12), "sums of floats"
+    assert list(rows[0]) == ["kind", "calls", *expected]
+    assert [(row["module"], row["calls"]) for row in predicted.rows("module")] == [("stem", 2), ("head", 2)]
+    assert [row["op"] for row in predicted.rows("op")] == ["aten.conv", "aten.norm", "aten.free"]
+
+
 def test_a_model_without_operators_takes_no_time() -> None:
     predicted = predict(count(nn.Identity(), (1, 3)), MACHINE)
     assert predicted.seconds == 0
     assert all(math.isnan(share) for share in predicted.shares().values())
+    assert predicted.rows() == []
 
 
 def test_efficiency_is_predicted_over_measured() -> None:
