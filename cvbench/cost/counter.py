@@ -14,13 +14,13 @@ uses count.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import nan, prod
 from typing import TYPE_CHECKING, Any
 
 from cvbench.cost.operators import OpCall
-from cvbench.cost.spec import CountSpec, require_torch
+from cvbench.cost.spec import CountSpec, arguments, require_torch
 from cvbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def count(
     if (input_size is None) == (inputs is None):
         raise InputError("expected either input_size or inputs")
     spec = None if input_size is None else CountSpec.of(input_size)
-    args, kwargs = _arguments(inputs if spec is None else spec.build(device))
+    args, kwargs = arguments(inputs if spec is None else spec.build(device))
     in_parts = spec if hasattr(model, "count_parts") else None
     if in_parts and backward:
         raise InputError("parts of a model are counted forward only; give inputs to count the whole backward")
@@ -248,13 +248,6 @@ def count(
         unknown=dict(Counter(call.op for call in calls if call.kind == "unknown")),
         convention=f"{CONVENTION}; {'forward and backward' if backward else 'forward'} in {mode} mode",
     )
-
-
-def _arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and named arguments: of a mapping the names, of a tuple the items, of anything else itself."""
-    if isinstance(inputs, Mapping):
-        return (), dict(inputs)
-    return (inputs if isinstance(inputs, tuple) else (inputs,)), {}
 
 
 def _refuse_unknown(calls: list[OpCall], model: str) -> None:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cvbench.errors import InputError, MissingDependency, did_you_mean
 
@@ -152,6 +152,17 @@ class CountSpec:
             else:
                 tensors.append(torch.zeros(shape, dtype=dtype, device=device))
         return tuple(tensors)
+
+
+def arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and named arguments of a call: of a mapping the names, of a tuple the items, of anything else itself.
+
+    >>> arguments((1, 2)), arguments({"image": 1}), arguments(1)
+    (((1, 2), {}), ((), {'image': 1}), ((1,), {}))
+    """
+    if isinstance(inputs, Mapping):
+        return (), dict(inputs)
+    return (inputs if isinstance(inputs, tuple) else (inputs,)), {}
 
 
 def require_torch() -> None:
