@@ -7,11 +7,14 @@ left out. The costs are those that torchvision's cards state; papers round their
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from reference_models.parts.backbones import resnet, resnet_classifier, vgg16, vgg_classifier
+from reference_models.parts.blocks import ConvNorm
 
 CLASSES = 1000
 
@@ -41,12 +44,63 @@ def alexnet() -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, CLASSES))
 
 
+class Fire(nn.Module):
+    """A narrow 1 × 1 convolution, read by one of 1 × 1 and one of 3 × 3 whose outputs are joined."""
+
+    def __init__(self, in_channels: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(in_channels, squeezed, 1)
+        self.pointwise = nn.Conv2d(squeezed, expanded, 1)
+        self.spatial = nn.Conv2d(squeezed, expanded, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.squeeze(x).relu()
+        return torch.cat([self.pointwise(x), self.spatial(x)], 1).relu()
+
+
+def squeezenet() -> nn.Module:
+    """Iandola et al., "SqueezeNet", 2016, in its version 1.1."""
+    pool = partial(nn.MaxPool2d, 3, 2, ceil_mode=True)
+    layers = [nn.Conv2d(3, 64, 3, 2), nn.ReLU(), pool(), Fire(64, 16, 64), Fire(128, 16, 64)]
+    layers += [pool(), Fire(128, 32, 128), Fire(256, 32, 128)]
+    layers += [pool(), Fire(256, 48, 192), Fire(384, 48, 192), Fire(384, 64, 256), Fire(512, 64, 256)]
+    return nn.Sequential(*pooled(*layers, nn.Conv2d(512, CLASSES, 1), nn.ReLU()))
+
+
+class DenseLayer(nn.Module):
+    """Adds `growth` channels, computed from all channels so far, to them."""
+
+    def __init__(self, in_channels: int, growth: int) -> None:
+        super().__init__()
+        self.narrow = nn.Sequential(nn.BatchNorm2d(in_channels), nn.ReLU(), ConvNorm(in_channels, 4 * growth, 1))
+        self.spatial = nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, self.spatial(self.narrow(x))], 1)
+
+
+def densenet121() -> nn.Module:
+    """Huang, Liu, van der Maaten and Weinberger, "Densely Connected Convolutional Networks", CVPR 2017."""
+    growth, depths, channels = 32, (6, 12, 24, 16), 64
+    layers: list[nn.Module] = [ConvNorm(3, channels, 7, 2), nn.MaxPool2d(3, 2, padding=1)]
+    for block, depth in enumerate(depths):
+        if block:  # a transition halves channels and size
+            layers += [nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels // 2, 1, bias=False)]
+            layers += [nn.AvgPool2d(2)]
+            channels //= 2
+        layers += [DenseLayer(channels + layer * growth, growth) for layer in range(depth)]
+        channels += depth * growth
+    return nn.Sequential(*pooled(*layers, nn.BatchNorm2d(channels), nn.ReLU()), nn.Linear(channels, CLASSES))
+
+
 NETWORKS = {
     "alexnet": Network(alexnet, 61_100_840, 0.714),
+    "densenet121": Network(densenet121, 7_978_856, 2.834),
     "resnet18": Network(lambda: resnet_classifier(resnet(18)), 11_689_512, 1.814),
     "resnet34": Network(lambda: resnet_classifier(resnet(34)), 21_797_672, 3.664),
     "resnet50": Network(lambda: resnet_classifier(resnet(50)), 25_557_032, 4.089),
     "resnet101": Network(lambda: resnet_classifier(resnet(101)), 44_549_160, 7.801),
+    "squeezenet1_1": Network(squeezenet, 1_235_496, 0.349),
     "vgg16": Network(lambda: vgg_classifier(vgg16()), 138_357_544, 15.470),
     "vgg16_bn": Network(lambda: vgg_classifier(vgg16(norm=nn.BatchNorm2d)), 138_365_992, 15.470),
 }
