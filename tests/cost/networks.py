@@ -93,9 +93,81 @@ def densenet121() -> nn.Module:
     return nn.Sequential(*pooled(*layers, nn.BatchNorm2d(channels), nn.ReLU()), nn.Linear(channels, CLASSES))
 
 
+class SqueezeExcite(nn.Module):
+    """Scales each channel by a gate that sees the means of all."""
+
+    def __init__(self, channels: int, squeezed: int) -> None:
+        super().__init__()
+        narrow, wide = nn.Conv2d(channels, squeezed, 1), nn.Conv2d(squeezed, channels, 1)
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), narrow, nn.SiLU(), wide, nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gate(x)
+
+
+class InvertedResidual(nn.Module):
+    """A wide depthwise convolution between narrow ends, added to its input where the shape stays."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        stride: int,
+        expansion: int,
+        activation: Callable[[], nn.Module],
+        squeezed: int = 0,
+    ) -> None:
+        super().__init__()
+        wide = expansion * in_channels
+        layers: list[nn.Module] = [ConvNorm(in_channels, wide, 1, activation=activation)] if expansion > 1 else []
+        layers += [ConvNorm(wide, wide, kernel, stride, groups=wide, activation=activation)]
+        layers += [SqueezeExcite(wide, squeezed)] if squeezed else []
+        self.layers = nn.Sequential(*layers, ConvNorm(wide, out_channels, 1, activation=None))
+        self.added = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x) if self.added else self.layers(x)
+
+
+def inverted_residuals(
+    stages: list[tuple[int, int, int, int, int]], activation: Callable[[], nn.Module], *, squeeze: bool
+) -> nn.Module:
+    """A network of stages (expansion, kernel, stride, channels, depth)."""
+    channels = 32
+    layers: list[nn.Module] = [ConvNorm(3, channels, 3, 2, activation=activation)]
+    for expansion, kernel, stage_stride, width, depth in stages:
+        for stride in [stage_stride] + [1] * (depth - 1):
+            squeezed = channels // 4 if squeeze else 0
+            layers += [InvertedResidual(channels, width, kernel, stride, expansion, activation, squeezed)]
+            channels = width
+    last = ConvNorm(channels, 1280, 1, activation=activation)
+    return nn.Sequential(*pooled(*layers, last), nn.Linear(1280, CLASSES))
+
+
+def mobilenet_v2() -> nn.Module:
+    """Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018."""
+    stages = [
+        (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 3, 2, 32, 3), (6, 3, 2, 64, 4),
+        (6, 3, 1, 96, 3), (6, 3, 2, 160, 3), (6, 3, 1, 320, 1),
+    ]  # fmt: skip
+    return inverted_residuals(stages, nn.ReLU6, squeeze=False)
+
+
+def efficientnet_b0() -> nn.Module:
+    """Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019."""
+    stages = [
+        (1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3),
+        (6, 5, 1, 112, 3), (6, 5, 2, 192, 4), (6, 3, 1, 320, 1),
+    ]  # fmt: skip
+    return inverted_residuals(stages, nn.SiLU, squeeze=True)
+
+
 NETWORKS = {
     "alexnet": Network(alexnet, 61_100_840, 0.714),
     "densenet121": Network(densenet121, 7_978_856, 2.834),
+    "efficientnet_b0": Network(efficientnet_b0, 5_288_548, 0.386),
+    "mobilenet_v2": Network(mobilenet_v2, 3_504_872, 0.301),
     "resnet18": Network(lambda: resnet_classifier(resnet(18)), 11_689_512, 1.814),
     "resnet34": Network(lambda: resnet_classifier(resnet(34)), 21_797_672, 3.664),
     "resnet50": Network(lambda: resnet_classifier(resnet(50)), 25_557_032, 4.089),

@@ -10,12 +10,16 @@ from cost.networks import (
     NETWORKS,
     Network,
     densenet121,
+    efficientnet_b0,
+    mobilenet_v2,
     squeezenet,
 )
 from cvbench.cost.counter import count
 
 SMALL: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "densenet121": (densenet121, 64),
+    "efficientnet_b0": (efficientnet_b0, 64),
+    "mobilenet_v2": (mobilenet_v2, 64),
     "squeezenet1_1": (squeezenet, 64),
 }
 """Networks that a processor runs in no time, and the side of their images."""
