@@ -163,6 +163,28 @@ def efficientnet_b0() -> nn.Module:
     return inverted_residuals(stages, nn.SiLU, squeeze=True)
 
 
+class VisionTransformer(nn.Module):
+    """Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021.
+
+    The defaults are the base size on patches of 16 × 16. The layers are torch's own, which some devices run as one
+    operator.
+    """
+
+    def __init__(self, width: int = 768, depth: int = 12, heads: int = 12, size: int = 224, patch: int = 16) -> None:
+        super().__init__()
+        layer = partial(nn.TransformerEncoderLayer, dropout=0.0, activation="gelu", batch_first=True, norm_first=True)
+        self.patches = nn.Conv2d(3, width, patch, patch)
+        self.token = nn.Parameter(torch.zeros(1, 1, width))
+        self.positions = nn.Parameter(torch.zeros(1, 1 + (size // patch) ** 2, width))
+        self.layers = nn.Sequential(*(layer(width, heads, 4 * width) for _ in range(depth)), nn.LayerNorm(width))
+        self.head = nn.Linear(width, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.patches(images).flatten(2).mT  # (N, patches, width)
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1) + self.positions
+        return self.head(self.layers(x)[:, 0])
+
+
 NETWORKS = {
     "alexnet": Network(alexnet, 61_100_840, 0.714),
     "densenet121": Network(densenet121, 7_978_856, 2.834),
@@ -175,5 +197,6 @@ NETWORKS = {
     "squeezenet1_1": Network(squeezenet, 1_235_496, 0.349),
     "vgg16": Network(lambda: vgg_classifier(vgg16()), 138_357_544, 15.470),
     "vgg16_bn": Network(lambda: vgg_classifier(vgg16(norm=nn.BatchNorm2d)), 138_365_992, 15.470),
+    "vit_b_16": Network(VisionTransformer, 86_567_656, 17.564),
 }
 """By torchvision's names."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from cost.networks import (
     NETWORKS,
     Network,
+    VisionTransformer,
     densenet121,
     efficientnet_b0,
     mobilenet_v2,
@@ -21,6 +23,7 @@ SMALL: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "efficientnet_b0": (efficientnet_b0, 64),
     "mobilenet_v2": (mobilenet_v2, 64),
     "squeezenet1_1": (squeezenet, 64),
+    "vit": (partial(VisionTransformer, width=32, depth=2, heads=4, size=32, patch=8), 32),
 }
 """Networks that a processor runs in no time, and the side of their images."""
 
