@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -207,13 +208,16 @@ def load_model(name: str, *, device: str = "meta") -> torch.nn.Module:
         try:
             found = importlib.import_module(module_name)
         except Exception as error:
-            message = f"{module_name} cannot be imported: {type(error).__name__}: {error}"
-            raise InputError(message, where=name) from error
+            message = f"{module_name} cannot be imported: {_last_line(error)}"
+            absent = isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}.")
+            hint = "; install it, or run where it lies" if absent else ""
+            raise InputError(message + hint, where=name) from error
+        reached = module_name
         for part in attribute.split("."):
             if not hasattr(found, part):
                 known = [known for known in dir(found) if not known.startswith("_")]
-                raise InputError(f"{found!r} has no {part!r}{did_you_mean(part, known)}", where=name)
-            found = getattr(found, part)
+                raise InputError(f"{reached} has no {part!r}{did_you_mean(part, known)}", where=name)
+            found, reached = getattr(found, part), f"{reached}.{part}"
         model: object = found if isinstance(found, torch.nn.Module) else _built(found, name, device)
     if not isinstance(model, torch.nn.Module):
         raise InputError(f"built a {type(model).__name__}; expected a torch.nn.Module", where=name)
@@ -230,7 +234,18 @@ def _built(builder: object, name: str, device: str) -> object:
             return builder()
     except Exception as error:
         hint = "; where the builder reads values, build on device='cpu'" if device == "meta" else ""
-        raise InputError(f"the builder fails: {type(error).__name__}: {error}{hint}", where=name) from error
+        raise InputError(f"the builder fails: {_last_line(error)}{hint}", where=name) from error
+
+
+def _last_line(error: Exception) -> str:
+    """What a traceback ends with, and the place in other people's code that it ends at."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename not in (__file__, importlib.__file__) and not frame.filename.startswith("<frozen importlib")
+    ]
+    place = f" ({frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"
 
 
 @contextmanager

@@ -121,12 +121,14 @@ def test_models_are_built_where_they_are_to_run() -> None:
     [
         ("own_builders", "^own_builders: expected package.module:build"),
         ("own_builders:", "expected package.module:build"),
-        ("missing_builders:build", "missing_builders cannot be imported: ModuleNotFoundError"),
-        ("broken_builders:build", "cannot be imported: ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
-        ("own_builders:biuld", "has no 'biuld'; did you mean 'build'?"),
+        ("missing_builders:build", "ModuleNotFoundError: No module named 'missing_builders'; install it, or run where"),
+        ("missing.builders:build", "No module named 'missing'; install it, or run where it lies$"),
+        ("broken_builders:build", r"No module named 'no_such_module_anywhere' \(.*broken_builders.py:1 in <module>\)$"),
+        ("own_builders:biuld", "own_builders has no 'biuld'; did you mean 'build'?"),
+        ("own_builders:Models.wied", "own_builders.Models has no 'wied'; did you mean 'wide'?"),
         ("own_builders:number", "built a int; expected a torch.nn.Module"),
         ("own_builders:constant", "is a int; expected a model or a function"),
-        ("own_builders:fails", "the builder fails: ValueError: no such size"),
+        ("own_builders:fails", r"the builder fails: ValueError: no such size \(.*own_builders.py:9 in fails\)"),
         ("own_builders:reads", "build on device='cpu'"),
     ],
 )
