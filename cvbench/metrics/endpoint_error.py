@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from cvbench.columns import Float, Int, Keypoints
 from cvbench.errors import InputError
-from cvbench.metrics.hit_rates import Summary
+from cvbench.metrics.hit_rates import Summary, remarks
 from cvbench.metrics.instances import (
     InstanceMetric,
     InstanceState,
@@ -154,7 +154,7 @@ def result_of(
         signature=Signature(task, (*state.params.conventions(), *conventions)),
         tables=summary.tables,
         counts=state.counts | dict(counts or {}),
-        notes=list(notes),
+        notes=[*notes, *remarks(state.counts)],
         inputs=inputs or {},
         arrays=summary.arrays,
     )

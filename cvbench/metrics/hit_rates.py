@@ -408,13 +408,13 @@ def result_of(
 def remarks(counts: Mapping[str, int]) -> list[str]:
     """What a reader of the figures should know of the instances."""
     said = []
-    for name, sentence in (
-        ("missing_keypoints", "keypoints are not predicted and count as misses"),
-        ("instances_without_keypoints", "instances have no keypoint that counts, left out of all figures"),
-        ("instances_without_size", "instances have no size above 0, left out of all figures (zero_size=skip)"),
-        ("instances_not_detected", "instances have no predicted keypoint, left out of all figures (rule=loose)"),
-        ("predicted_sizes", "instances are divided by their predicted size, as the annotated one is below a pixel"),
+    for name, whole, sentence in (
+        ("missing_keypoints", "keypoints", "are not predicted and count as misses"),
+        ("instances_without_keypoints", "instances", "have no keypoint that counts, left out of all figures"),
+        ("instances_without_size", "instances", "have no size above 0, left out of all figures (zero_size=skip)"),
+        ("instances_not_detected", "instances", "have no predicted keypoint, left out of all figures (rule=loose)"),
+        ("predicted_sizes", "instances", "are divided by their predicted size, as the annotated one is below a pixel"),
     ):
         if counts.get(name):
-            said.append(f"{counts[name]:,} {sentence}")
+            said.append(f"{counts[name]:,} of {counts[whole]:,} {whole} {sentence}")
     return said

@@ -135,10 +135,11 @@ def test_check_lists_what_scoring_counts(run: Run) -> None:
     assert run("check pose.pck gt.json") == (0, "", "no problems in gt.json")
 
 
-def test_nobody_visible_is_no_score_and_is_said(run: Run) -> None:
-    code, out, err = run("score pose.pck hidden.json pred.json")
-    assert (code, out.split()[:2]) == (0, ["PCK@0.2", "nan"])
-    assert err == "note: 3 instances have no keypoint that counts, left out of all figures"
+@pytest.mark.parametrize(("task", "figure"), [("pose.pck", "PCK@0.2"), ("pose.epe", "EPE"), ("pose.auc", "AUC")])
+def test_nobody_visible_is_no_score_and_is_said(run: Run, task: str, figure: str) -> None:
+    code, out, err = run(f"score {task} hidden.json pred.json")
+    assert (code, out.split()[:2]) == (0, [figure, "nan"])
+    assert err == "note: 3 of 3 instances have no keypoint that counts, left out of all figures"
 
 
 def test_what_was_not_found_is_a_miss_if_asked_for(run: Run) -> None:

@@ -115,7 +115,7 @@ def test_what_is_not_predicted() -> None:
     result = pck(GT, lost, **TEN, thresholds=0.5, missing="miss")
     assert result.values["PCK@0.5"] == 3 / 6
     assert result.counts["missing_keypoints"] == 1
-    assert result.notes == ["1 keypoints are not predicted and count as misses"]
+    assert result.notes == ["1 of 6 keypoints are not predicted and count as misses"]
     lost[0, 1, 0] = np.inf
     with pytest.raises(InputError, match="keypoint 1"):
         value(pred=lost, missing="miss")
@@ -128,7 +128,7 @@ def test_sizes_that_are_not_above_0() -> None:
     result = pck(gt, PRED, normalizer="size", zero_size="skip", thresholds=0.5)
     assert result.values["PCK@0.5"] == 2 / 3
     assert result.counts["instances_without_size"] == 1
-    assert any("1 instances have no size above 0" in note for note in result.notes)
+    assert any("1 of 2 instances have no size above 0" in note for note in result.notes)
     assert value({"keypoints": GT, "size": [np.nan, 10.0]}, normalizer="size", zero_size="skip") == 2 / 3
 
 
@@ -194,7 +194,7 @@ def test_nothing_to_score() -> None:
             assert list(values) == ["Arm", "PCK@0.5", "PCK@1", "AUC"]
             assert all(math.isnan(figure) for figure in values.values())
     result = pck(hidden, np.full_like(PRED, np.nan), **TEN)
-    assert result.notes == ["2 instances have no keypoint that counts, left out of all figures"]
+    assert result.notes == ["2 of 2 instances have no keypoint that counts, left out of all figures"]
 
 
 def test_pdj_is_pck_over_the_torso() -> None:

@@ -146,7 +146,7 @@ def test_a_face_without_a_size_is_refused_or_left_out() -> None:
     result = nme(gt, pred, **EYES, zero_size="skip")
     assert result.values["NME"] == nme(gt[1:], pred[1:], **EYES).values["NME"]
     assert result.counts["instances_without_size"] == 1
-    assert result.notes == ["1 instances have no size above 0, left out of all figures (zero_size=skip)"]
+    assert result.notes == ["1 of 2 instances have no size above 0, left out of all figures (zero_size=skip)"]
     hidden = {"keypoints": FACE, "visible": [[0, 1, 1, 1]]}
     with pytest.raises(InputError, match=r"gt\[0\].*the distance of two annotated joints.* is missing"):
         nme(hidden, FACE, **EYES)
