@@ -185,8 +185,43 @@ class VisionTransformer(nn.Module):
         return self.head(self.layers(x)[:, 0])
 
 
+class ChannelNorm(nn.LayerNorm):
+    """A layer norm over the channels of a map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class ConvNeXtBlock(nn.Module):
+    """A depthwise convolution, a norm and two layers for each pixel, scaled and added to the input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.spatial = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
+        self.pointwise = nn.Sequential(
+            nn.LayerNorm(channels), nn.Linear(channels, 4 * channels), nn.GELU(), nn.Linear(4 * channels, channels)
+        )
+        self.scale = nn.Parameter(torch.full((channels,), 1e-6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.scale * self.pointwise(self.spatial(x).permute(0, 2, 3, 1))
+        return x + branch.permute(0, 3, 1, 2)
+
+
+def convnext_tiny() -> nn.Module:
+    """Liu et al., "A ConvNet for the 2020s", CVPR 2022."""
+    layers: list[nn.Module] = [nn.Conv2d(3, 96, 4, 4), ChannelNorm(96)]
+    for stage, depth in enumerate((3, 3, 9, 3)):
+        channels = 96 * 2**stage
+        if stage:
+            layers += [ChannelNorm(channels // 2), nn.Conv2d(channels // 2, channels, 2, 2)]
+        layers += [ConvNeXtBlock(channels) for _ in range(depth)]
+    return nn.Sequential(*pooled(*layers), nn.LayerNorm(channels), nn.Linear(channels, CLASSES))
+
+
 NETWORKS = {
     "alexnet": Network(alexnet, 61_100_840, 0.714),
+    "convnext_tiny": Network(convnext_tiny, 28_589_128, 4.456),
     "densenet121": Network(densenet121, 7_978_856, 2.834),
     "efficientnet_b0": Network(efficientnet_b0, 5_288_548, 0.386),
     "mobilenet_v2": Network(mobilenet_v2, 3_504_872, 0.301),
