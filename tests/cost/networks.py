@@ -219,6 +219,95 @@ def convnext_tiny() -> nn.Module:
     return nn.Sequential(*pooled(*layers), nn.LayerNorm(channels), nn.Linear(channels, CLASSES))
 
 
+class WindowAttention(nn.Module):
+    """Attention among the pixels of each window of a map (N, H, W, C), whose sides are multiples of the window's.
+
+    Windows may be shifted, around the border of the map; pixels that are no neighbours then do not see each other.
+    """
+
+    def __init__(self, width: int, heads: int, shift: int, window: int = 7) -> None:
+        super().__init__()
+        self.heads, self.shift, self.window = heads, shift, window
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.bias = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))  # one for each offset of two pixels
+        y, x = torch.arange(window).repeat_interleave(window), torch.arange(window).repeat(window)
+        dy, dx = (at[:, None] - at + window - 1 for at in (y, x))
+        self.register_buffer("offsets", dy * (2 * window - 1) + dx, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, h, w, c = x.shape
+        shift = self.shift if min(h, w) > self.window else 0
+        x = self.windows(x.roll((-shift, -shift), (1, 2)))
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).movedim(-3, 0).transpose(-2, -3)
+        scores = q @ k.mT / q.shape[-1] ** 0.5 + self.bias[self.offsets].permute(2, 0, 1)
+        if shift:
+            scores = scores.masked_fill(self.foreign(h, w, x.device), float("-inf"))
+        x = self.out((scores.softmax(-1) @ v).transpose(-2, -3).flatten(-2))
+        x = x.unflatten(2, (self.window, -1)).unflatten(1, (h // self.window, -1)).transpose(2, 3)
+        return x.reshape(n, h, w, c).roll((shift, shift), (1, 2))
+
+    def windows(self, x: Tensor) -> Tensor:
+        """(N, H, W, C) to (N, windows, pixels of a window, C)."""
+        x = x.unflatten(2, (-1, self.window)).unflatten(1, (-1, self.window))
+        return x.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+
+    def foreign(self, h: int, w: int, device: torch.device) -> Tensor:
+        """(windows, 1, pixels, pixels): which pixels the shift brought together from different sides of the map."""
+        wrapped = [torch.arange(side, device=device) >= side - self.shift for side in (h, w)]
+        region = self.windows((2 * wrapped[0][:, None] + wrapped[1])[None, :, :, None]).flatten(2)[0]
+        return (region[:, :, None] != region[:, None])[:, None]
+
+
+class SwinBlock(nn.Module):
+    """Attention in windows, and two layers for each pixel."""
+
+    def __init__(self, width: int, heads: int, shift: int) -> None:
+        super().__init__()
+        self.attention = nn.Sequential(nn.LayerNorm(width), WindowAttention(width, heads, shift))
+        self.pointwise = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(x)
+        return x + self.pointwise(x)
+
+
+class PatchMerging(nn.Module):
+    """Joins each 2 × 2 pixels of a map (N, H, W, C) into one of twice the width."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.LayerNorm(4 * width), nn.Linear(4 * width, 2 * width, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).transpose(2, 3).flatten(3))
+
+
+class SwinTransformer(nn.Module):
+    """Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", ICCV 2021.
+
+    The defaults are the tiny size. The sides of the image are multiples of 28 · 2 ** (stages - 1) pixels.
+    """
+
+    def __init__(self, width: int = 96, depths: tuple[int, ...] = (2, 2, 6, 2), head_width: int = 32) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, 4, 4)
+        layers: list[nn.Module] = [nn.LayerNorm(width)]
+        for stage, depth in enumerate(depths):
+            if stage:
+                layers += [PatchMerging(width)]
+                width *= 2
+            layers += [SwinBlock(width, width // head_width, shift=3 * (block % 2)) for block in range(depth)]
+        self.layers = nn.Sequential(*layers, nn.LayerNorm(width))
+        self.head = nn.Linear(width, CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.layers(self.patches(images).permute(0, 2, 3, 1))
+        return self.head(x.mean((1, 2)))
+
+
 NETWORKS = {
     "alexnet": Network(alexnet, 61_100_840, 0.714),
     "convnext_tiny": Network(convnext_tiny, 28_589_128, 4.456),
@@ -230,6 +319,7 @@ NETWORKS = {
     "resnet50": Network(lambda: resnet_classifier(resnet(50)), 25_557_032, 4.089),
     "resnet101": Network(lambda: resnet_classifier(resnet(101)), 44_549_160, 7.801),
     "squeezenet1_1": Network(squeezenet, 1_235_496, 0.349),
+    "swin_t": Network(SwinTransformer, 28_288_354, 4.491),
     "vgg16": Network(lambda: vgg_classifier(vgg16()), 138_357_544, 15.470),
     "vgg16_bn": Network(lambda: vgg_classifier(vgg16(norm=nn.BatchNorm2d)), 138_365_992, 15.470),
     "vit_b_16": Network(VisionTransformer, 86_567_656, 17.564),

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from cost.networks import (
     NETWORKS,
     Network,
+    SwinTransformer,
     VisionTransformer,
+    WindowAttention,
     densenet121,
     efficientnet_b0,
     mobilenet_v2,
@@ -23,6 +25,7 @@ SMALL: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "efficientnet_b0": (efficientnet_b0, 64),
     "mobilenet_v2": (mobilenet_v2, 64),
     "squeezenet1_1": (squeezenet, 64),
+    "swin": (partial(SwinTransformer, width=8, depths=(2, 1), head_width=4), 112),
     "vit": (partial(VisionTransformer, width=32, depth=2, heads=4, size=32, patch=8), 32),
 }
 """Networks that a processor runs in no time, and the side of their images."""
@@ -62,3 +65,27 @@ def test_a_batch_is_as_good_as_single_images(build: Callable[[], nn.Module], sid
         scores, singles = model(batch), [model(image[None]) for image in batch]
     assert scores.std(0).max() > 0, "scores depend on the image"
     torch.testing.assert_close(scores, torch.cat(singles))
+
+
+@pytest.mark.parametrize(
+    ("shift", "pixel", "seen"),
+    [
+        (0, (0, 0), (range(7), range(7))),
+        (0, (8, 3), (range(7, 14), range(7))),
+        (3, (8, 3), (range(3, 10), range(3, 10))),
+        (3, (0, 5), (range(3), range(3, 10))),
+        (3, (13, 0), (range(10, 14), range(3))),
+    ],
+)
+def test_a_pixel_is_seen_in_its_window_and_not_around_the_border(
+    shift: int, pixel: tuple[int, int], seen: tuple[range, range]
+) -> None:
+    torch.manual_seed(0)
+    attention, x = WindowAttention(8, 2, shift), images(1, 14, 14, 8)
+    changed = x.clone()
+    changed[0, pixel[0], pixel[1]] += 1
+    with torch.inference_mode():
+        differs = (attention(x) != attention(changed)).any(-1)[0]
+    expected = torch.zeros(14, 14, dtype=torch.bool)
+    expected[seen[0].start : seen[0].stop, seen[1].start : seen[1].stop] = True
+    assert torch.equal(differs, expected)
