@@ -160,6 +160,9 @@ class HitRule:
         object.__setattr__(self, "parts", parts)
         if len({part.name for part in parts}) < len(parts):
             raise InputError(f"parts {', '.join(part.name for part in parts)}: expected each name at most once")
+        for part in parts:
+            if part.name in ("AUC", "all") or "@" in part.name:
+                raise InputError(f"part {part.name!r}: this names another figure; expected a name such as Wrist")
         if self.counted is not None:
             counted = tuple(int(column) for column in self.counted)
             object.__setattr__(self, "counted", counted)

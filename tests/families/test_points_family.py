@@ -137,6 +137,8 @@ ARGUMENTS: list[tuple[str, dict[str, Any], str]] = [
     ("pose.pck", {"normalizer": "torso"}, "there is no normalizer 'torso'; expected one of bbox"),
     ("pose.pck", {"threshold": 0.5}, "pose.pck has no parameter 'threshold'; did you mean 'thresholds'"),
     ("pose.pck", {"preset": "jhmbd"}, "there is no preset 'jhmbd'; did you mean 'jhmdb'"),
+    ("pose.pck", {"parts": ["AUC=0"]}, "part 'AUC': this names another figure; expected a name such as Wrist"),
+    ("pose.pck", {"parts": "PCK@0.2=0"}, "part 'PCK@0.2': this names another figure"),
     ("pose.pdj", {}, "PDJ needs a preset or, for other joints, normalizer=joints:A-B"),
     ("pose.pcp", {}, "PCP needs limbs, such as shin=0-1, or a preset, which has some: lsp, flic"),
     ("landmarks.nme", {}, "expected a normalizer, or a preset, which has one: 300w"),
