@@ -118,7 +118,7 @@ PAIRS = [
         "no predictions at all",
         pred=lambda _: [],
         refused="pred.json",
-        says=("found 0 instances, but 3 in", "missing=miss counts its keypoints as misses"),
+        says=("found 0 instances, but 3 in", "missing=miss counts keypoints without prediction as misses"),
     ),
     Case(
         "no predictions at all, missing=miss",

@@ -48,7 +48,7 @@ STARTS: tuple[tuple[bytes, str], ...] = (
 )
 """How files begin, and what they are read as."""
 
-MISSES = "missing=miss counts its keypoints as misses, where a task has that"
+MISSES = "missing=miss counts keypoints without prediction as misses, where a task has that"
 """How to go on without a prediction; `unpaired` here is what that parameter of tasks comes to."""
 
 ENDINGS = {
