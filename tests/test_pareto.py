@@ -1,4 +1,4 @@
-"""Fronts against their definition in loops."""
+"""Fronts against their definition in loops, hypervolumes against counted unit squares."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cvbench.errors import InputError
-from cvbench.pareto import pareto_front, standings
+from cvbench.pareto import exclusive_hypervolumes, hypervolume, pareto_front, standings
 
 GRID = st.integers(0, 5)
 POINTS = st.lists(st.tuples(GRID | st.just(math.nan), GRID | st.just(math.nan)), max_size=7)
@@ -66,14 +66,46 @@ def test_nothing_is_sure_beyond_an_unknown_end() -> None:
     assert (exact, unknown) == (["front", "behind"], ["front", "tied"])
 
 
+def cells(points: list[tuple[float, float]], reference: tuple[int, int]) -> set[tuple[int, int]]:
+    """Unit squares between points of whole numbers and the reference, by their lower corners."""
+    return {
+        (q, c)
+        for quality, cost in points
+        if not math.isnan(quality + cost)
+        for q in range(reference[0], int(quality))
+        for c in range(int(cost), reference[1])
+    }
+
+
+@given(POINTS, st.tuples(GRID, GRID))
+def test_hypervolumes_are_areas(points: list[tuple[float, float]], reference: tuple[int, int]) -> None:
+    quality, cost = columns(points)
+    covered = cells(points, reference)
+    assert hypervolume(quality, cost, reference) == len(covered)
+    alone = [
+        math.nan if math.isnan(sum(point)) else len(covered - cells([*points[:i], *points[i + 1 :]], reference))
+        for i, point in enumerate(points)
+    ]
+    np.testing.assert_array_equal(exclusive_hypervolumes(quality, cost, reference), alone)
+
+
+def test_contributions_are_exact() -> None:
+    # the difference of two areas near 1e16, which float64 takes for equal
+    found = exclusive_hypervolumes([1e16, 1e-20], [1.0, 0.5], (0.0, 2.0))
+    assert found.tolist() == [1e16, 0.5e-20]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: pareto_front([1, 2], [1]), "2 qualities and 1 costs; expected one of both"),
+        (lambda: hypervolume([1, 2], [1], (0, 1)), "2 qualities and 1 costs"),
         (lambda: pareto_front([1, math.inf], [1, 2]), "expected finite numbers"),
         (lambda: pareto_front([[1]], [[2]]), r"quality of shape \(1, 1\)"),
         (lambda: pareto_front([1], [1], cost_interval=[0, 2]), r"expected \(1, 2\), lower and upper ends"),
         (lambda: pareto_front([1], [1], cost_interval=[[2, 3]]), r"cost_interval\[0\] from 2.0 to 3.0 does not"),
+        (lambda: hypervolume([1], [1], (0, math.inf)), "expected a finite quality and a finite cost"),
+        (lambda: hypervolume([1], [1], (math.nan, 1)), "expected a finite quality and a finite cost"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(call: object, message: str) -> None:
