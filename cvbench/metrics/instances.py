@@ -51,6 +51,9 @@ KINDS = {
 }
 """What distances can be divided by."""
 
+FARTHEST = 1e100
+"""Coordinates from here on are refused, so that no product of theirs is infinite."""
+
 HEAD_SHARE = 0.6
 """The head box's diagonal times this is the head size of MPII."""
 
@@ -246,21 +249,21 @@ def problems_of(
     scale : (N,) float64, optional
         What distances will be divided by.
     missing : {"refuse", "miss"} or None
-        Whether a keypoint that counts may be missing (NaN) in the prediction; None: by these rules it never may. An
-        infinite coordinate never may.
+        Whether a keypoint that counts may be missing (NaN) in the prediction; None: by these rules it never may. No
+        coordinate may be infinite, or `FARTHEST`.
     zero_scale : {"refuse", "skip"}
         Whether an instance may have a scale that is not above 0.
     rule
         What the scale is, for the message.
     """
     found = []
-    bad = columns.visible & ~every_coordinate(np.isfinite(columns.gt))
+    bad = columns.visible & ~every_coordinate(np.abs(columns.gt) < FARTHEST)
     hint = "; visible keypoints have finite coordinates"
     found += [_of_point("gt", columns.gt, row, joint, hint) for row, joint in np.argwhere(bad).tolist()]
-    allowed = ~np.isinf(columns.pred) if missing == "miss" else np.isfinite(columns.pred)
-    bad = columns.visible & ~every_coordinate(allowed)
+    far = np.abs(columns.pred)
+    bad = columns.visible & ~every_coordinate(~(far >= FARTHEST) if missing == "miss" else far < FARTHEST)
     for row, joint in np.argwhere(bad).tolist():
-        may_miss = missing is not None and not np.isinf(columns.pred[row, joint]).any()
+        may_miss = missing is not None and not (far[row, joint] >= FARTHEST).any()
         hint = "; missing=miss counts it as a miss" if may_miss else ""
         found.append(_of_point("pred", columns.pred, row, joint, hint))
     if scale is not None and zero_scale != "skip":
@@ -280,7 +283,9 @@ def every_coordinate(flags: Bool) -> Bool:
 
 def _of_point(side: Literal["gt", "pred"], points: Float, row: int, joint: int, hint: str) -> Trouble:
     at = ", ".join(f"{value:.6g}" for value in points[row, joint])
-    return Trouble(side, row, f"keypoint {joint} is at ({at}), expected finite numbers{hint}")
+    far = np.isfinite(points[row, joint]).all()
+    expected = f"numbers below {FARTHEST:.0e}" if far else "finite numbers"
+    return Trouble(side, row, f"keypoint {joint} is at ({at}), expected {expected}{hint}")
 
 
 # States --------------------------------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ from cvbench.kernels.procrustes import align_rows, scale_rows
 from cvbench.metrics.base import ROWS, to_numpy
 from cvbench.metrics.hit_rates import Summary, grid, remarks, spaced
 from cvbench.metrics.instances import (
+    FARTHEST,
     InstanceMetric,
     InstanceState,
     Trouble,
@@ -64,9 +65,6 @@ from cvbench.result import Input, Result, Signature
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
-
-LARGEST = 1e100
-"""Coordinates from here on are refused, so that no product of theirs is infinite."""
 
 POSES_PER_TASK = 1024
 """Poses of one task of the thread pool: few enough for what it makes to stay in the cache."""
@@ -197,19 +195,16 @@ def problems(columns: Keypoints, params: PoseParams) -> list[Trouble]:
     fitted[:, joints] = seen & (params.fit == "all")
     sides: tuple[tuple[Literal["gt", "pred"], Float], ...] = (("gt", columns.gt), ("pred", columns.pred))
     for side, points in () if sound else sides:
-        usable = np.less(np.abs(points), LARGEST).all(axis=2)
+        usable = np.less(np.abs(points), FARTHEST).all(axis=2)
         bad = fitted & ~columns.visible & ~usable
         message = "is not visible and not finite, and alignment fits all keypoints; fit=visible leaves it out"
         found += [Trouble(side, row, f"keypoint {joint} {message}") for row, joint in np.argwhere(bad).tolist()]
-        large = columns.visible & ~usable & np.isfinite(points).all(axis=2)
-        message = f"has a coordinate beyond {LARGEST:g}"
-        found += [Trouble(side, row, f"keypoint {joint} {message}") for row, joint in np.argwhere(large).tolist()]
     return found
 
 
 def _within_range(points: Float) -> bool:
-    """Whether all coordinates are numbers below `LARGEST`, on either side of 0."""
-    return not points.size or bool(points.min() > -LARGEST and points.max() < LARGEST)
+    """Whether all coordinates are numbers below `FARTHEST`, on either side of 0."""
+    return not points.size or bool(points.min() > -FARTHEST and points.max() < FARTHEST)
 
 
 def _joints(columns: Keypoints, params: PoseParams) -> list[int]:
@@ -544,5 +539,5 @@ def _poses(value: Any, where: str) -> Float:
     if points.ndim not in (2, 3) or points.shape[-1] != 3:
         raise InputError(f"has shape {points.shape}; expected (N, J, 3) or (J, 3)", where=where)
     if not _within_range(points):
-        raise InputError(f"holds a coordinate that is not finite, or beyond {LARGEST:g}", where=where)
+        raise InputError(f"holds a coordinate that is not finite, or beyond {FARTHEST:g}", where=where)
     return points

@@ -131,6 +131,17 @@ def test_missing_predictions_are_refused_with_the_rule_that_allows_them(task: st
     assert infinite.message == "keypoint 1 is at (32, inf), expected finite numbers"
 
 
+@pytest.mark.parametrize("task", ["pose.pck", "pose.epe"])
+def test_coordinates_whose_squares_overflow_are_refused(task: str) -> None:
+    gt, pred = data()
+    gt["annotations"][0]["keypoints"][0] = -1e200
+    pred[2]["keypoints"][4] = 1e100
+    problems = check(task, [gt, pred])
+    assert [problem.where for problem in problems] == ["gt.annotations[0]", "pred[2]"]
+    assert problems[0].message.startswith("keypoint 0 is at (-1e+200, 20), expected numbers below 1e+100; visible")
+    assert problems[1].message == "keypoint 1 is at (32, 1e+100), expected numbers below 1e+100"
+
+
 ARGUMENTS: list[tuple[str, dict[str, Any], str]] = [
     ("pose.pck", {"normalizer": 10}, "normalizer 10: expected a Normalizer, or text such as 'bbox' or 'fixed:30'"),
     ("landmarks.nme", {"normalizer": 10}, "normalizer 10: expected"),
