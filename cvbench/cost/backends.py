@@ -1,0 +1,83 @@
+"""What two other counters say of a model, fvcore's and torch's own, and which operators make the difference.
+
+Each of them leaves something out in silence or counts it by another rule, and figures in papers come from all of them.
+
+Conventions
+-----------
+*macs* are the multiply-accumulates of convolutions, matrix products and attention that a counter knows of, *reported*
+is the figure as it prints it. They run on a copy of the model in evaluation mode and without gradients, as their users
+run them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from cvbench.cost.counter import Count
+from cvbench.cost.operators import find_operator
+from cvbench.cost.spec import CountSpec, arguments, require_torch
+from cvbench.errors import CvbenchError, InputError, MissingDependency, did_you_mean
+from cvbench.result import Row
+
+if TYPE_CHECKING:
+    import torch
+
+Macs = dict[str, dict[str, int]]
+"""Multiply-accumulates by path of the module, then by operator."""
+
+FVCORE_PRODUCTS = ("conv", "linear", "addmm", "matmul", "mm", "bmm", "einsum")
+"""What fvcore calls the operators whose multiply-accumulates it counts."""
+
+FVCORE_CONVENTION = (
+    "macs: conv, linear, matmul, mm, addmm, bmm and einsum in the graph of torch.jit; "
+    "reported: with norms, interpolation, average pooling and grid sampling"
+)
+TORCH_CONVENTION = "macs: half of what FlopCounterMode reports; reported: 2 FLOPs per multiply-accumulate"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one counter says of a model.
+
+    Attributes
+    ----------
+    counter
+        ``cvbench``, ``fvcore`` or ``torch``.
+    version
+        Of the counter, or of the package that has it.
+    macs
+        Multiply-accumulates of convolutions, matrix products and attention.
+    reported
+        The counter's own figure, by its own convention.
+    own
+        `macs` by the module whose forward calls the operator, and by the counter's name of the operator.
+    uncounted
+        Operators that it met and has no rule for, by the number of their calls. Of torch only those that do
+        multiply-accumulates, since it has rules for no others.
+    convention
+        One line that says what the two figures count.
+    """
+
+    counter: str
+    version: str
+    macs: int
+    reported: int
+    own: Macs = field(repr=False)
+    uncounted: dict[str, int]
+    convention: str
+
+
+def tally_of(count: Count) -> Tally:
+    """The same of a count of ours; what is reported are the FLOPs."""
+    own: Macs = {}
+    for call in count.calls:
+        if call.macs:
+            operators = own.setdefault(call.module, {})
+            operators[call.op] = operators.get(call.op, 0) + call.macs
+    return Tally("cvbench", str(count.version), count.macs, count.flops, own, count.unknown, count.convention)
