@@ -81,3 +81,60 @@ def tally_of(count: Count) -> Tally:
             operators = own.setdefault(call.module, {})
             operators[call.op] = operators.get(call.op, 0) + call.macs
     return Tally("cvbench", str(count.version), count.macs, count.flops, own, count.unknown, count.convention)
+
+
+def tally(
+    counter: str,
+    model: torch.nn.Module,
+    input_size: CountSpec | str | Sequence[int] | Sequence[Sequence[int]] | None = None,
+    *,
+    inputs: Any = None,
+    device: str = "meta",
+) -> Tally:
+    """Let another counter count a model.
+
+    Parameters
+    ----------
+    counter
+        ``fvcore`` or ``torch``.
+    model, input_size, inputs, device
+        As in `cvbench.cost.counter.count`. What torch's counter knows differs by device; fvcore runs on ``cpu`` in
+        place of ``meta``, where torch.jit cannot trace convolutions, so the model needs its weights.
+
+    Raises
+    ------
+    InputError
+        There is no such counter, or it cannot run the model: fvcore takes tensors by position only, and models that
+        torch.jit can trace.
+    MissingDependency
+        Torch or fvcore is not installed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> tally("torch", torch.nn.Conv2d(3, 16, 3, padding=1), (1, 3, 32, 32)).macs
+    442368
+    """
+    if counter not in _COUNTERS:
+        raise InputError(f"{counter!r} is no other counter{did_you_mean(counter, _COUNTERS)}")
+    require_torch()
+    import torch
+
+    from cvbench.cost.dispatch import placed, twin_of
+
+    if (input_size is None) == (inputs is None):
+        raise InputError("expected either input_size or inputs")
+    where = torch.device("cpu" if counter == "fvcore" and device == "meta" else device)
+    given = inputs if input_size is None else CountSpec.of(input_size).build(str(where))
+    args, kwargs = torch.utils._pytree.tree_map_only(  # noqa: SLF001  # torch has no public name for it
+        torch.Tensor, lambda tensor: placed(tensor, where), arguments(given)
+    )
+    twin = twin_of(model, where).eval()
+    try:
+        with torch.random.fork_rng([where] if where.type == "cuda" else []), torch.no_grad():
+            return _COUNTERS[counter](twin, args, kwargs)
+    except CvbenchError:
+        raise
+    except Exception as error:
+        message = f"{counter} cannot count it: {type(error).__name__}: {error}"
+        raise InputError(message, where=type(model).__name__) from error
