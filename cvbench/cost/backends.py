@@ -138,3 +138,30 @@ def tally(
     except Exception as error:
         message = f"{counter} cannot count it: {type(error).__name__}: {error}"
         raise InputError(message, where=type(model).__name__) from error
+
+
+def _by_fvcore(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tally:
+    if kwargs:
+        raise InputError(f"fvcore takes inputs by position, not by name ({', '.join(kwargs)})")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it rides on what torch calls deprecated; what it leaves out is in the tally
+        try:
+            from fvcore.nn import FlopCountAnalysis
+        except ImportError as error:
+            raise MissingDependency("fvcore is not installed; pip install 'cvbench[models]'") from error
+        analysis = FlopCountAnalysis(model, args).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        total = {path: Counter(counts) for path, counts in analysis.by_module_and_operator().items()}
+    own = {path: Counter(counts) for path, counts in total.items()}
+    for path, counts in total.items():
+        if path:
+            own[path.rpartition(".")[0]].subtract(counts)  # it counts for a module what those below it do
+    products = {path: {name: int(counts[name]) for name in FVCORE_PRODUCTS} for path, counts in own.items()}
+    return Tally(
+        counter="fvcore",
+        version=metadata.version("fvcore"),
+        macs=int(sum(total[""][name] for name in FVCORE_PRODUCTS)),
+        reported=int(sum(total[""].values())),
+        own=_without_zeros(products),
+        uncounted=dict(analysis.unsupported_ops()),
+        convention=FVCORE_CONVENTION,
+    )
