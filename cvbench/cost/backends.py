@@ -165,3 +165,39 @@ def _by_fvcore(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, 
         uncounted=dict(analysis.unsupported_ops()),
         convention=FVCORE_CONVENTION,
     )
+
+
+def _by_torch(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tally:
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    uncounted: Counter[str] = Counter()
+
+    class Beneath(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not type its subclass hook
+        """Sees what the counter runs, and notes products that it has no formula for."""
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            name = str(func.overloadpacket)
+            operator = find_operator(name)
+            products = operator is not None and operator.kind in ("conv", "matmul", "attention")
+            if products and func.overloadpacket not in counter.flop_registry:
+                uncounted[name] += 1
+            return func(*args, **(kwargs or {}))
+
+    def flops() -> Counter[str]:
+        return Counter({str(name): count for name, count in counter.get_flop_counts().get("Global", {}).items()})
+
+    with Beneath(), counter, _attributed(model, flops) as own:  # type: ignore[no-untyped-call]  # torch's is untyped
+        model(*args, **kwargs)
+    halved = {path: {name: count // 2 for name, count in counts.items()} for path, counts in own.items()}
+    return Tally(
+        counter="torch",
+        version=str(torch.__version__),
+        macs=counter.get_total_flops() // 2,
+        reported=counter.get_total_flops(),
+        own=_without_zeros(halved),
+        uncounted=dict(uncounted),
+        convention=TORCH_CONVENTION,
+    )
