@@ -201,3 +201,44 @@ def _by_torch(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, A
         uncounted=dict(uncounted),
         convention=TORCH_CONVENTION,
     )
+
+
+@contextmanager
+def _attributed(model: torch.nn.Module, counts: Callable[[], Counter[str]]) -> Iterator[Macs]:
+    """What `counts` grows by while each module runs, those that it calls apart; complete after the block."""
+    from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+
+    paths = {module: path for path, module in model.named_modules()}
+    running, seen, own = [""], Counter[str](), dict[str, dict[str, int]]()
+
+    def settle() -> None:
+        now = counts()
+        for name, grown in (now - seen).items():
+            operators = own.setdefault(running[-1], {})
+            operators[name] = operators.get(name, 0) + grown
+        seen.update(now - seen)
+
+    def enter(module: torch.nn.Module, _args: Any) -> None:
+        settle()
+        running.append(paths.get(module, running[-1]))
+
+    def leave(_module: torch.nn.Module, _args: Any, _result: Any) -> None:
+        settle()
+        running.pop()
+
+    hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave)]
+    try:
+        yield own
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _without_zeros(own: Mapping[str, Mapping[str, int]]) -> Macs:
+    kept = {path: {name: count for name, count in counts.items() if count} for path, counts in own.items()}
+    return {path: counts for path, counts in kept.items() if counts}
+
+
+_COUNTERS = {"fvcore": _by_fvcore, "torch": _by_torch}
+
+BACKENDS = ("cvbench", *_COUNTERS)
