@@ -242,3 +242,37 @@ def _without_zeros(own: Mapping[str, Mapping[str, int]]) -> Macs:
 _COUNTERS = {"fvcore": _by_fvcore, "torch": _by_torch}
 
 BACKENDS = ("cvbench", *_COUNTERS)
+
+
+# What makes the difference -------------------------------------------------------------------------------------------
+
+
+def differences(tallies: Sequence[Tally]) -> list[Row]:
+    """The operators whose multiply-accumulates the counters do not agree on, the largest difference first.
+
+    Operators are compared by module, since their names differ. What all counters have the same number for is left out,
+    so that the rows add up to the differences of the totals.
+
+    Cells: ``operators`` as the first counter calls them (as the others do, where it has none), ``modules`` that call
+    them, the ``first`` of these, and the multiply-accumulates by each counter.
+    """
+    reference, *others = tallies
+    rows: dict[str, Row] = {}
+    for path in dict.fromkeys(path for each in tallies for path in each.own):
+        ours, theirs = reference.own.get(path, {}), [each.own.get(path, {}) for each in others]
+        disputed = {name: macs for name, macs in ours.items() if not all(macs in known.values() for known in theirs)}
+        agreed = sum(ours.values()) - sum(disputed.values())
+        macs = [sum(known.values()) - agreed for known in (ours, *theirs)]
+        if len(set(macs)) == 1:
+            continue
+        names = disputed or {name: 0 for known in theirs for name in known if known[name] not in ours.values()}
+        key = ", ".join(sorted(names)) or ", ".join(sorted(ours))
+        row = rows.setdefault(key, {"operators": key, "modules": 0, "first": path or "(model)"})
+        for name, value in zip(("modules", *(each.counter for each in tallies)), (1, *macs), strict=True):
+            row[name] = int(row.get(name, 0)) + value
+    names_of = [each.counter for each in tallies]
+    return sorted(rows.values(), key=lambda row: -_spread([int(row[name]) for name in names_of]))
+
+
+def _spread(values: Sequence[int]) -> int:
+    return max(values) - min(values)
