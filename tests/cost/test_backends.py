@@ -100,3 +100,83 @@ def test_operators_explain_the_difference(mixed: Mixed) -> None:
     for each in tallies[1:]:
         explained = sum(int(row["cvbench"]) - int(row[each.counter]) for row in rows)
         assert explained == tallies[0].macs - each.macs
+
+
+def known(counter: str, own: dict[str, dict[str, int]]) -> Tally:
+    return Tally(counter, "1", sum(sum(macs.values()) for macs in own.values()), 0, own, {}, "")
+
+
+def test_only_what_is_disputed_is_named() -> None:
+    ours = known("a", {"": {"mm": 5, "attention": 7}, "x": {"mm": 3}})
+    theirs = known("b", {"": {"linear": 5}, "x": {"matmul": 3}, "y": {"conv": 2}})
+    assert differences([ours, theirs]) == [
+        {"operators": "attention", "modules": 1, "first": "(model)", "a": 7, "b": 0},
+        {"operators": "conv", "modules": 1, "first": "y", "a": 0, "b": 2},
+    ]
+
+
+class Shared(nn.Module):
+    """Two blocks that lend a convolution to each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 3, 1))
+        self.second = nn.Sequential(self.first[0], nn.Conv2d(3, 3, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x))
+
+
+@pytest.mark.parametrize("counter", ["fvcore", "torch"])
+def test_shared_modules_count_at_their_first_path(counter: str) -> None:
+    found = tally(counter, Shared(), IMAGE)
+    macs = {path: sum(counts.values()) for path, counts in found.own.items()}
+    assert macs == {"first.0": 2 * 9 * 64, "second.1": 9 * 64}
+    assert differences([tally_of(count(Shared(), IMAGE)), found]) == []
+
+
+@pytest.mark.parametrize("counter", ["fvcore", "torch"])
+def test_the_model_stays_as_it_is(counter: str) -> None:
+    model = plain().train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    numbers = torch.random.get_rng_state()
+    tally(counter, model, IMAGE)
+    assert all(module.training and not module._forward_hooks for module in model.modules())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert torch.equal(torch.random.get_rng_state(), numbers)
+
+
+class Failing(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(7)
+
+
+@pytest.mark.parametrize("counter", ["fvcore", "torch"])
+def test_what_they_cannot_run_is_said(counter: str) -> None:
+    with pytest.raises(InputError, match=f"^Failing: {counter} cannot count it: RuntimeError: "):
+        tally(counter, Failing(), IMAGE)
+    assert not torch_module._global_forward_hooks
+    assert not torch_module._global_forward_pre_hooks
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"counter": "fvcor", "input_size": IMAGE}, "'fvcor' is no other counter; did you mean 'fvcore'?"),
+        ({"counter": "torch"}, "expected either input_size or inputs"),
+        ({"counter": "fvcore", "inputs": {"x": torch.ones(IMAGE)}}, r"by position, not by name \(x\)"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        tally(model=plain(), **arguments)
+
+
+def test_inputs_can_be_given_by_name() -> None:
+    assert tally("torch", Mixed(), inputs={"x": torch.ones(IMAGE)}).macs > 0
+
+
+def test_without_fvcore_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fvcore.nn", None)
+    with pytest.raises(MissingDependency, match=r"fvcore is not installed; pip install 'cvbench\[models\]'"):
+        tally("fvcore", plain(), IMAGE)
