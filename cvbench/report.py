@@ -1,6 +1,7 @@
 """Reports: a `Result` as text, JSON, CSV or Markdown. The only place that rounds, and only what people read.
 
-Text and Markdown show fractions to five decimals and ``nan`` where a figure is undefined. JSON and CSV hold the
+Text and Markdown show fractions to five decimals, large quantities in thousands, millions, … (``4.089 G``) and ``nan``
+where a figure is undefined. JSON and CSV hold the
 shortest digits that read back as the same float; an undefined figure is ``null`` in JSON and empty in CSV.
 """
 
@@ -36,12 +37,15 @@ class Style:
         Names of the tables to show.
     notes
         Whether to show the result's notes.
+    quantities
+        Names of figures, and of columns of tables, that are shown as `quantity` does.
     """
 
     describe: Mapping[str, str] = field(default_factory=dict)
     headline: Sequence[str] = ()
     tables: Sequence[str] = ()
     notes: bool = True
+    quantities: Collection[str] = ()
 
 
 def render(result: Result, form: str, style: Style | None = None) -> str:
@@ -81,11 +85,28 @@ def number(value: Cell) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
+def quantity(value: Cell) -> str:
+    """A number that may be large for people: to three decimals, in units of 1000, 1000², …
+
+    >>> quantity(25557032), quantity(4089184256.0), quantity(999_999_999), quantity(12)
+    ('25.557 M', '4.089 G', '1.000 G', '12')
+    """
+    if isinstance(value, str) or math.isnan(value) or abs(value) < 1000:
+        return number(int(value) if isinstance(value, float) and value.is_integer() else value)
+    power = next((power for power in range(1, 5) if abs(round(value / 1000**power, 3)) < 1000), 5)
+    return f"{value / 1000**power:.3f} {' kMGTP'[power]}"
+
+
+def _shown(name: str, value: Cell, style: Style) -> str:
+    """The figure, or cell, of that name as the style has it."""
+    return quantity(value) if name in style.quantities else number(value)
+
+
 def _figures(result: Result, style: Style) -> list[tuple[str, str, str]]:
     """Name, value and meaning of every figure, the headline first."""
     first = [name for name in style.headline if name in result.values]
     names = dict.fromkeys([*first, *result.values])
-    return [(name, number(result.values[name]), style.describe.get(name, "")) for name in names]
+    return [(name, _shown(name, result.values[name], style), style.describe.get(name, "")) for name in names]
 
 
 def _counts(result: Result) -> list[str]:
@@ -93,17 +114,17 @@ def _counts(result: Result) -> list[str]:
     return [f"{name.replace('_', ' ')} {count}" for name, count in result.counts.items() if count]
 
 
-def _table(rows: Sequence[Row]) -> tuple[list[tuple[str, ...]], set[int]]:
+def _table(rows: Sequence[Row], style: Style) -> tuple[list[tuple[str, ...]], set[int]]:
     """Header and cells, and which columns hold numbers."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     numbers = {i for i, name in enumerate(columns) if not any(isinstance(row.get(name), str) for row in rows)}
-    cells = [tuple(number(row[name]) if name in row else "" for name in columns) for row in rows]
+    cells = [tuple(_shown(name, row[name], style) if name in row else "" for name in columns) for row in rows]
     return [tuple(columns), *cells], numbers
 
 
 def _text(result: Result, style: Style) -> str:
     blocks = [aligned(_figures(result, style), {1})]
-    blocks += [aligned(*_table(result.tables[name])) for name in style.tables if result.tables[name]]
+    blocks += [aligned(*_table(result.tables[name], style)) for name in style.tables if result.tables[name]]
     if counts := _counts(result):
         whole = [count.replace(" ", "\xa0") for count in counts]  # not to be torn apart at the end of a line
         blocks.append(textwrap.fill(", ".join(whole), WIDTH, break_long_words=False).replace("\xa0", " "))
@@ -127,7 +148,7 @@ def _padded(row: tuple[str, ...], widths: list[int], right: Collection[int]) -> 
 def _markdown(result: Result, style: Style) -> str:
     blocks = [f"## {result.task}", _pipes([("figure", "value", "meaning"), *_figures(result, style)], {1})]
     for name in (name for name in style.tables if result.tables[name]):
-        blocks += [f"### {name.replace('_', ' ')}", _pipes(*_table(result.tables[name]))]
+        blocks += [f"### {name.replace('_', ' ')}", _pipes(*_table(result.tables[name], style))]
     if counts := _counts(result):
         blocks.append("Counts: " + ", ".join(counts) + ".")
     if style.notes and result.notes:

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from cvbench.errors import InputError
-from cvbench.report import Style, number, render
+from cvbench.report import Style, number, quantity, render
 from cvbench.result import Result, Signature
 
 STYLE = Style(
@@ -149,3 +149,42 @@ def test_numbers_for_people() -> None:
         "a\\tb",
         "\\x1b[31m",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (999.0, "999"),
+        (1000, "1.000 k"),
+        (999_999, "999.999 k"),
+        (999_999_499, "999.999 M"),
+        (999_999_500.1, "1.000 G"),
+        (-4_089_184_256, "-4.089 G"),
+        (2.5e18, "2500.000 P"),
+        (0.25, "0.25000"),
+        (math.nan, "nan"),
+        ("n/a", "n/a"),
+    ],
+)
+def test_large_quantities_have_units(value: float | str, text: str) -> None:
+    assert quantity(value) == text
+
+
+def test_quantities_are_named_by_the_style() -> None:
+    rows = [{"op": "conv", "macs": 12_345_678, "calls": 2000}]
+    result = Result("cost@1", {"macs": 4e9, "ai": 1234.5}, Signature("cost@1"), tables={"ops": rows})
+    style = Style(tables=("ops",), quantities={"macs"})
+    assert (
+        render(result, "text", style)
+        == """\
+macs     4.000 G
+ai    1234.50000
+
+op        macs  calls
+conv  12.346 M   2000
+
+cost@1
+"""
+    )
+    assert "cost@1,ops,conv,macs,12345678" in render(result, "csv", style)
