@@ -11,15 +11,21 @@ try. Needs torch and matplotlib (``pip install 'cvbench[models,plots]'``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cvbench.cost.counter import count
+from cvbench.cost.latency import Latency, measure_latencies
 from cvbench.cost.machine import Machine
+from cvbench.cost.roofline import predict
 from cvbench.cost.turns import Plan
+from cvbench.cost.workload import Conditions, ModuleWorkload, Workload
 
 ROOT = Path(__file__).parents[1]
 SHAPE = (3, 224, 224)
@@ -106,3 +112,61 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
 def _ranks(values: Sequence[float]) -> Any:
     _, which, sizes = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(sizes) - (sizes - 1) / 2)[which]
+
+
+# Measuring -----------------------------------------------------------------------------------------------------------
+
+
+def networks() -> Mapping[str, Any]:
+    """The networks of the tests, by name; each has a function ``build``."""
+    for folder in (str(ROOT), str(ROOT / "tests")):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    found: Mapping[str, Any] = importlib.import_module("cost.networks").NETWORKS
+    return found
+
+
+@dataclass(frozen=True)
+class Published:
+    """Makes the workload of a network by its name, wherever it is called: a builder itself may not be sendable."""
+
+    name: str
+
+    def __call__(self, conditions: Conditions) -> Workload:
+        """The workload of one image under these conditions."""
+        return ModuleWorkload(networks()[self.name].build, SHAPE)(conditions)
+
+
+def run(names: Sequence[str], threads: int, plan: Plan) -> Run:
+    """Predict and measure the networks on so many threads."""
+    before = Machine.measure(threads)
+    builds = {name: Published(name) for name in names}
+    latencies = measure_latencies(builds, conditions=Conditions(threads=threads), plan=plan, progress=_say)
+    after = Machine.measure(threads)
+    machine = best_of(before, after)
+    points = tuple(_point(name, latency, machine) for name, latency in latencies.items())
+    return Run(before, after, min(len(latency.process) for latency in latencies.values()), points)
+
+
+def best_of(a: Machine, b: Machine) -> Machine:
+    """The best of two measurements of one machine, rate by rate: what disturbs one can only lower it."""
+    pairs = zip(a.bandwidths, b.bandwidths, strict=True)
+    return replace(
+        a,
+        matmul_rate=max(a.matmul_rate, b.matmul_rate),
+        convolution_rate=max(a.convolution_rate, b.convolution_rate),
+        bandwidths=tuple((size, max(rate, other)) for (size, rate), (_, other) in pairs),
+        dispatch_seconds=min(a.dispatch_seconds, b.dispatch_seconds),
+    )
+
+
+def _say(_: str, done: int, total: int) -> None:
+    print(f"{done} of {total} processes have ended", file=sys.stderr)
+
+
+def _point(name: str, latency: Latency, machine: Machine) -> Point:
+    counted = count(networks()[name].build(), (1, *SHAPE), strict=True)
+    predicted = predict(counted, machine)
+    shares = {str(limit): share for limit, share in predicted.shares().items()}
+    measured = latency.milliseconds(50, "forward")
+    return Point(name, counted.macs / 1e9, predicted.milliseconds, measured, shares, latency.noise)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from scipy.stats import spearmanr
 
+from cvbench.cost.counter import count
 from cvbench.cost.machine import Machine
+from cvbench.cost.roofline import predict
+from cvbench.cost.workload import Conditions
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "validate_roofline.py"
@@ -48,3 +53,43 @@ def test_rank_correlation_is_that_of_spearman(script: Any, values: list[float]) 
     others = [10.0, 30.0, 30.0, 20.0]
     expected = pytest.approx(spearmanr(values, others).statistic, abs=1e-12)
     assert script.rank_correlation(values, others) == expected, "both from sums of floats"
+
+
+def test_a_disturbed_measurement_of_the_machine_gives_way(script: Any) -> None:
+    best = script.best_of(BEFORE, AFTER)
+    assert best == script.best_of(replace(AFTER, date=BEFORE.date), BEFORE)
+    assert (best.matmul_rate, best.convolution_rate, best.dispatch_seconds) == (1e11, 2e11, 1e-6)
+    slower = replace(BEFORE, bandwidths=((3 << 18, 9e10), (3 << 26, 1e10)))
+    assert script.best_of(BEFORE, slower).bandwidths == ((3 << 18, 9e10), (3 << 26, 3e10))
+
+
+def test_networks_are_predicted_from_their_count_and_the_machine(script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def measured(builds: dict[str, Any], *, conditions: Conditions, **_: Any) -> dict[str, Any]:
+        asked.append((list(builds), conditions))
+        timed = SimpleNamespace(milliseconds=lambda *_: 50.0, noise=("busy",), process=range(7))
+        return dict.fromkeys(builds, timed)
+
+    machines = iter([BEFORE, AFTER])
+    monkeypatch.setattr(script, "measure_latencies", measured)
+    monkeypatch.setattr(script, "Machine", SimpleNamespace(measure=lambda threads: next(machines)))
+    run = script.run(["squeezenet1_1"], 3, script.QUICK)
+    counted = count(script.networks()["squeezenet1_1"].build(), (1, 3, 224, 224))
+    expected = predict(counted, script.best_of(BEFORE, AFTER))
+    assert asked == [(["squeezenet1_1"], Conditions(threads=3))]
+    assert (run.before, run.after, run.calls) == (BEFORE, AFTER, 7)
+    assert run.points == (
+        script.Point("squeezenet1_1", counted.macs / 1e9, expected.milliseconds, 50.0, expected.shares(), ("busy",)),
+    )
+
+
+def test_workloads_can_be_sent_and_built(script: Any) -> None:
+    workload = pickle.loads(pickle.dumps(script.Published("squeezenet1_1")))(Conditions())
+    assert [tuple(item.shape) for item in workload.inputs] == [(1, 3, 224, 224)] * 32
+    with workload.context():
+        assert tuple(workload.forward(workload.inputs[0]).shape) == (1, 1000)
+
+
+def test_there_are_ten_networks(script: Any) -> None:
+    assert len(script.networks()) >= 10
