@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -170,3 +171,71 @@ def _point(name: str, latency: Latency, machine: Machine) -> Point:
     shares = {str(limit): share for limit, share in predicted.shares().items()}
     measured = latency.milliseconds(50, "forward")
     return Point(name, counted.macs / 1e9, predicted.milliseconds, measured, shares, latency.noise)
+
+
+# Showing -------------------------------------------------------------------------------------------------------------
+
+
+def page(runs: Sequence[Run]) -> str:
+    """The page in Markdown."""
+    return "\n".join([HEAD.format(cpu=runs[0].before.cpu, torch=runs[0].before.torch), *map(_section, runs)])
+
+
+HEAD = """\
+# Predicted and measured times
+
+`cvbench.cost.roofline` predicts the least time of a model: each operator takes as long as its FLOPs at the machine's
+best rate or its bytes at the machine's bandwidth, whichever is longer, and the time to dispatch it. The rates are
+measured once, on shapes that suit the machine; nothing is fitted to models. *Efficiency* is the predicted time divided
+by the measured one: how well the operators of a network use the machine.
+
+Below are all networks of `tests/cost/networks.py`, in float32 with a batch of one image of 224 × 224, on
+{cpu} with torch {torch}. Measured is the median of the forward pass by the protocol of `cvbench.cost.latency`: fresh
+processes, networks in turns of random order. `python scripts/validate_roofline.py` measures again and writes this page.
+
+![Predicted against measured time of each network](figures/roofline.png)
+"""
+
+
+def _section(run: Run) -> str:
+    efficiencies = [point.efficiency for point in run.points]
+    facts = {
+        "Networks": f"{len(run.points)}, each called at least {run.calls} times; {_noise(run.points)}",
+        "Rank correlation (Spearman) of predicted and measured times": f"{run.rank_correlation:.3f}",
+        "Efficiency": f"median {median(efficiencies):.2f}, from {min(efficiencies):.2f} to {max(efficiencies):.2f}",
+        "Worst ratio": f"{run.worst.network}, {run.worst.distance:.2f} times {_side(run.worst)}",
+    }
+    lines = [f"## On {run.title}", "", *(f"- {name}: {fact}." for name, fact in facts.items())]
+    return "\n".join([*lines, "", *_table(run), "", *_rates(run)]) + "\n"
+
+
+def _side(point: Point) -> str:
+    return "as long as predicted" if point.efficiency < 1 else "as fast as predicted"
+
+
+def _noise(points: Sequence[Point]) -> str:
+    noisy = [point for point in points if point.noise]
+    if not noisy:
+        return "none is marked noisy"
+    return f"marked noisy: {len(noisy)} ({noisy[0].network}: {'; '.join(noisy[0].noise)})"
+
+
+def _table(run: Run) -> list[str]:
+    header = "| network | GMACs | predicted ms | measured ms | efficiency | compute | memory | dispatch | noisy |"
+    lines = [header, "|---|--:|--:|--:|--:|--:|--:|--:|---|"]
+    for point in sorted(run.points, key=lambda point: point.measured_ms):
+        shares = " | ".join(f"{point.shares[limit]:.0%}" for limit in ("compute", "memory", "dispatch"))
+        times = f"{point.predicted_ms:.2f} | {point.measured_ms:.2f} | {point.efficiency:.2f}"
+        lines.append(f"| {point.network} | {point.gmacs:.3f} | {times} | {shares} | {'yes' if point.noise else ''} |")
+    return [*lines, "", "Compute, memory and dispatch are shares of the predicted time."]
+
+
+def _rates(run: Run) -> list[str]:
+    sizes = [f"bandwidth at {size / 2**20:g} MiB, GB/s" for size, _ in run.before.bandwidths]
+    names = ["date", "product, GFLOP/s", "convolution, GFLOP/s", *sizes, "dispatch, µs"]
+    lines = [f"| machine | {' | '.join(names)} |", f"|---|---|{'--:|' * (len(names) - 1)}"]
+    for when, machine in (("before", run.before), ("after", run.after)):
+        rates = [machine.matmul_rate, machine.convolution_rate, *(rate for _, rate in machine.bandwidths)]
+        cells = [machine.date, *(f"{rate / 1e9:.1f}" for rate in rates), f"{machine.dispatch_seconds * 1e6:.2f}"]
+        lines.append(f"| {when} | {' | '.join(cells)} |")
+    return [*lines, "", "Times are predicted from the better of the two, rate by rate."]

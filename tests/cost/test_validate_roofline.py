@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from scipy.stats import spearmanr
 
@@ -53,6 +54,41 @@ def test_rank_correlation_is_that_of_spearman(script: Any, values: list[float]) 
     others = [10.0, 30.0, 30.0, 20.0]
     expected = pytest.approx(spearmanr(values, others).statistic, abs=1e-12)
     assert script.rank_correlation(values, others) == expected, "both from sums of floats"
+
+
+def test_the_page_says_what_came_out(script: Any) -> None:
+    """Measured times in another order: ranks 1 3 2 4 against 1 2 3 4, so 1 - 6 * 2 / (4 * 15) = 0.8."""
+    text = script.page(runs(script, 2.0, 20.0, 5.0, 40.0))
+    assert "on\na processor with torch 2." in text
+    assert "## On 1 thread\n" in text
+    assert "- Networks: 4, each called at least 90 times; marked noisy: 1 (net1: busy).\n" in text
+    assert "predicted and measured times: 0.800.\n" in text
+    assert "- Efficiency: median 0.35, from 0.10 to 0.80.\n" in text
+    assert "- Worst ratio: net1, 10.00 times as long as predicted.\n" in text
+    rows = [line for line in text.splitlines() if line.startswith("| net") and "ms" not in line]
+    assert rows[1] == "| net2 | 0.250 | 4.00 | 5.00 | 0.80 | 50% | 30% | 20% |  |", "the second fastest"
+    assert rows[2] == "| net1 | 0.250 | 2.00 | 20.00 | 0.10 | 50% | 30% | 20% | yes |"
+    assert "| before | 2026-01-01 | 100.0 | 100.0 | 80.0 | 30.0 | 1.00 |" in text
+    assert "| after | 2026-01-02 | 90.0 | 200.0 | 80.0 | 30.0 | 2.00 |" in text
+
+
+def test_a_prediction_above_the_measurement_is_named_as_such(script: Any) -> None:
+    text = script.page(runs(script, 1.0, 2.5, 1.0, 8.0))
+    assert "- Worst ratio: net2, 4.00 times as fast as predicted.\n" in text
+
+
+def test_the_page_can_be_made_again_from_the_data(script: Any) -> None:
+    made = runs(script, 2.0, 20.0, 5.0, 40.0)
+    read = msgspec.json.decode(msgspec.json.encode(made), type=list[script.Run])
+    assert read == made
+    assert script.page(read) == script.page(made)
+
+
+@pytest.mark.parametrize("data", sorted((ROOT / "docs").glob("roofline.json")), ids=lambda path: path.name)
+def test_the_page_of_the_documentation_is_that_of_its_data(script: Any, data: Path) -> None:
+    read = msgspec.json.decode(data.read_bytes(), type=list[script.Run])
+    assert data.with_suffix(".md").read_text(encoding="utf-8") == script.page(read)
+    assert {len(run.points) for run in read} == {len(script.networks())}
 
 
 def test_a_disturbed_measurement_of_the_machine_gives_way(script: Any) -> None:
