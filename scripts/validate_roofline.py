@@ -11,7 +11,9 @@ try. Needs torch and matplotlib (``pip install 'cvbench[models,plots]'``).
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,14 +21,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from cvbench.cost.counter import count
 from cvbench.cost.latency import Latency, measure_latencies
 from cvbench.cost.machine import Machine
 from cvbench.cost.roofline import predict
-from cvbench.cost.turns import Plan
+from cvbench.cost.turns import Plan, processors
 from cvbench.cost.workload import Conditions, ModuleWorkload, Workload
+from cvbench.result import replace_file
 
 ROOT = Path(__file__).parents[1]
 SHAPE = (3, 224, 224)
@@ -239,3 +243,50 @@ def _rates(run: Run) -> list[str]:
         cells = [machine.date, *(f"{rate / 1e9:.1f}" for rate in rates), f"{machine.dispatch_seconds * 1e6:.2f}"]
         lines.append(f"| {when} | {' | '.join(cells)} |")
     return [*lines, "", "Times are predicted from the better of the two, rate by rate."]
+
+
+def figure(runs: Sequence[Run]) -> bytes:
+    """The plot as PNG: predicted against measured times, on scales of powers."""
+    import matplotlib as mpl  # here, for fresh processes import this script, too
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
+        drawn = Figure(figsize=(4.2 * len(runs), 4), dpi=150, layout="constrained")
+        for axes, one in zip(drawn.subplots(1, len(runs), squeeze=False)[0], runs, strict=True):
+            _plot(axes, one)
+        buffer = io.BytesIO()
+        drawn.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _plot(axes: Any, run: Run) -> None:
+    times = [time for point in run.points for time in (point.predicted_ms, point.measured_ms)]
+    ends = min(times) / 3, max(times) * 3
+    axes.plot(ends, ends, color="#777777", linewidth=0.8, label="predicted = measured")
+    for rank, point in enumerate(sorted(run.points, key=lambda point: point.measured_ms)):
+        axes.plot(point.predicted_ms, point.measured_ms, "o", color="#0b62a4", markersize=4)
+        side = 1 if rank % 2 else -1  # names of neighbours stand on either side
+        place = {"xytext": (5 * side, -2), "textcoords": "offset points", "ha": "left" if side > 0 else "right"}
+        axes.annotate(point.network, (point.predicted_ms, point.measured_ms), fontsize=7, **place)
+    axes.legend(frameon=False, loc="lower right")
+    axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="predicted, ms", ylabel="measured, ms")
+    axes.set(title=f"{run.title}: rank correlation {run.rank_correlation:.3f}")
+
+
+def main() -> None:
+    """Measure, and write the data, the page and the figure."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs")
+    parser.add_argument("--networks", nargs="+", metavar="NAME", choices=list(networks()), default=list(networks()))
+    parser.add_argument("--quick", action="store_true", help="measure little, for a try")
+    args = parser.parse_args()
+    plan = QUICK if args.quick else FULL
+    runs = [run(args.networks, threads, plan) for threads in sorted({1, processors()})]
+    (args.folder / "figures").mkdir(parents=True, exist_ok=True)
+    replace_file(args.folder / "roofline.json", msgspec.json.format(msgspec.json.encode(runs), indent=2) + b"\n")
+    replace_file(args.folder / "roofline.md", page(runs).encode())
+    replace_file(args.folder / "figures" / "roofline.png", figure(runs))
+
+
+if __name__ == "__main__":
+    main()

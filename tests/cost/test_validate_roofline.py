@@ -91,6 +91,10 @@ def test_the_page_of_the_documentation_is_that_of_its_data(script: Any, data: Pa
     assert {len(run.points) for run in read} == {len(script.networks())}
 
 
+def test_the_figure_is_a_picture(script: Any) -> None:
+    assert script.figure(runs(script, 2.0, 20.0, 5.0, 40.0) * 2).startswith(b"\x89PNG")
+
+
 def test_a_disturbed_measurement_of_the_machine_gives_way(script: Any) -> None:
     best = script.best_of(BEFORE, AFTER)
     assert best == script.best_of(replace(AFTER, date=BEFORE.date), BEFORE)
