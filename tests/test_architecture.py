@@ -37,6 +37,7 @@ BELOW = {
     "cost": ("cost.dispatch", "result"),
     "progress": (),
     "pareto": ("errors",),
+    "intervals": ("metrics",),
     "plots": ("tasks", "report"),
     "cli": ("scoring", "report", "plots", "progress"),
     "__main__": ("cli",),
