@@ -16,15 +16,138 @@ is).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Int
-from cvbench.errors import InputError
+from cvbench.columns import Float, Int
+from cvbench.errors import InputError, MismatchError, did_you_mean
 
 """With so many, the ends of an interval of 95 % are the 25th value from either side, and of 99 % the 5th."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Where a figure would lie on other images of the same kind.
+
+    Attributes
+    ----------
+    low, high
+        Its ends, in the unit of the figure. NaN where the figure is undefined or replicates are too few.
+    confidence
+        Between 0 and 1.
+    replicates
+        How many times images were drawn.
+    seed
+        Of the draws.
+    undefined
+        Replicates in which the figure was undefined, as where a category was not drawn; the ends rest on the others.
+
+    Examples
+    --------
+    >>> 0.41 in Interval(0.40, 0.43, confidence=0.95, replicates=999, seed=0)
+    True
+    """
+
+    low: float
+    high: float
+    confidence: float
+    replicates: int
+    seed: int
+    undefined: int = 0
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """By how much one model's figure is above another's, on the same images.
+
+    Attributes
+    ----------
+    value
+        The first less the second.
+    interval
+        Of that difference.
+    """
+
+    value: float
+    interval: Interval
+
+    @property
+    def tie(self) -> bool:
+        """Whether neither can be called better: the interval holds 0, or is undefined."""
+        return not (self.interval.low > 0 or self.interval.high < 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Bootstrap:
+    """The figures of one model on many draws of its images.
+
+    Attributes
+    ----------
+    values
+        The figures on the images themselves.
+    replicates : dict of (B,) float64
+        Each figure on each draw, NaN where it is undefined.
+    seed
+        Of the draws.
+    images
+        Digest of the ids of the images, in order: equal for models whose draws are the same.
+    """
+
+    values: dict[str, float]
+    replicates: dict[str, Float]
+    seed: int
+    images: str
+
+    def interval(self, figure: str, confidence: float = 0.95) -> Interval:
+        """The percentile interval of a figure.
+
+        Raises
+        ------
+        InputError
+            There is no such figure, or the confidence is not between 0 and 1.
+        """
+        return _interval(self._of(figure), self.values[figure], confidence, self.seed)
+
+    def intervals(self, confidence: float = 0.95) -> dict[str, Interval]:
+        """The intervals of all figures, by name."""
+        return {figure: self.interval(figure, confidence) for figure in self.replicates}
+
+    def difference(self, other: Bootstrap, figure: str, confidence: float = 0.95) -> Difference:
+        """By how much a figure is above that of `other`, with the interval of the difference on the same draws.
+
+        Raises
+        ------
+        InputError
+            There is no such figure, or the confidence is not between 0 and 1.
+        MismatchError
+            The two did not see the same draws: other images, another seed or number of replicates.
+
+        Examples
+        --------
+        >>> ours, theirs = bootstrap(metric_a), bootstrap(metric_b)  # doctest: +SKIP
+        >>> ours.difference(theirs, "AP").tie  # doctest: +SKIP
+        False
+        """
+        a, b = self._of(figure), other._of(figure)
+        if (self.images, self.seed, len(a)) != (other.images, other.seed, len(b)):
+            raise MismatchError(
+                "the two saw different draws; bootstrap both on the same images, given by image_id, with the same "
+                "seed and number of replicates"
+            )
+        value = self.values[figure] - other.values[figure]
+        return Difference(value, _interval(a - b, value, confidence, self.seed))
+
+    def _of(self, figure: str) -> Float:
+        if figure not in self.replicates:
+            raise InputError(f"there is no figure {figure!r}{did_you_mean(figure, self.replicates)}")
+        return self.replicates[figure]
 
 
 def draws(images: int, replicates: int, seed: int) -> Iterator[Int]:
@@ -82,3 +205,15 @@ def _mixed(states: NDArray[np.uint64]) -> NDArray[np.uint64]:
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
     return z
+
+
+def _interval(replicates: Float, value: float, confidence: float, seed: int) -> Interval:
+    """From the k-th smallest to the k-th largest of B values, k = (B + 1) (1 - confidence) / 2."""
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence {confidence}: expected a share between 0 and 1, such as 0.95")
+    defined = np.sort(replicates[~np.isnan(replicates)])
+    undefined = len(replicates) - len(defined)
+    # 1000 * (1 - 0.95) / 2 is above 25 in floating point; a rank that is whole but for rounding is whole.
+    k = math.floor(round((len(defined) + 1) * (1 - confidence) / 2, 9))
+    ends = (math.nan, math.nan) if k < 1 or math.isnan(value) else (float(defined[k - 1]), float(defined[-k]))
+    return Interval(*ends, confidence, len(replicates), seed, undefined)

@@ -1,15 +1,20 @@
-"""Draws of images against the published generator."""
+"""Draws of images against the published generator, intervals against sorted lists, and both against simulation."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from cvbench.errors import InputError
-from cvbench.intervals import draws
+from cvbench.errors import InputError, MismatchError
+from cvbench.intervals import Bootstrap, Interval, draws
+
+NAN = math.nan
+
+# Draws
 
 
 def splitmix64(seed: int, number: int) -> list[int]:
@@ -53,3 +58,57 @@ def test_draws_are_multinomial() -> None:
 def test_impossible_draws_are_refused(images: int, replicates: int, seed: int) -> None:
     with pytest.raises(InputError, match=f"{images} images, {replicates} replicates, seed {seed}: expected"):
         next(draws(images, replicates, seed))
+
+
+# Intervals
+
+
+def drawn(figures: dict[str, list[float]], values: dict[str, float] | None = None, **change: Any) -> Bootstrap:
+    values = values or dict.fromkeys(figures, 0.5)
+    return Bootstrap(
+        values, {name: np.array(row) for name, row in figures.items()}, **({"seed": 0, "images": "x"} | change)
+    )
+
+
+def test_ends_are_counted_from_both_sides() -> None:
+    row = np.random.default_rng(0).permutation(999).tolist()
+    found = drawn({"AP": row, "AR": row})
+    assert found.interval("AP") == Interval(24.0, 974.0, 0.95, 999, 0)
+    assert found.intervals(0.99)["AR"] == Interval(4.0, 994.0, 0.99, 999, 0)
+
+
+def test_what_is_undefined_is_left_out_and_counted() -> None:
+    row = [NAN, *range(39), NAN]
+    assert drawn({"AP": row}).interval("AP") == Interval(0.0, 38.0, 0.95, 41, 0, undefined=2)
+    assert 20 in drawn({"AP": row}).interval("AP")
+    for few in (drawn({"AP": row[:-2]}), drawn({"AP": row}, {"AP": NAN})):
+        interval = few.interval("AP")
+        assert math.isnan(interval.low)
+        assert math.isnan(interval.high)
+        assert 20 not in interval
+
+
+def test_differences_are_of_pairs() -> None:
+    common = np.random.default_rng(1).normal(0, 1, 999)
+    a, b = drawn({"AP": common.tolist()}, {"AP": 0.1}), drawn({"AP": (common - 0.01).tolist()}, {"AP": 0.09})
+    found = a.difference(b, "AP")
+    assert found.interval.low == pytest.approx(0.01, abs=1e-15)  # of numbers around 1
+    assert found.interval.high == pytest.approx(0.01, abs=1e-15)
+    assert (found.tie, a.difference(a, "AP").tie, b.difference(a, "AP").tie) == (False, True, False)
+    assert b.difference(a, "AP").value == 0.09 - 0.1
+    assert a.difference(drawn({"AP": [NAN] * 999}, {"AP": NAN}), "AP").tie, "undefined is no difference"
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"images": "y"}])
+def test_differences_of_other_draws_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(MismatchError, match="the two saw different draws"):
+        drawn({"AP": [1.0]}).difference(drawn({"AP": [1.0]}, **change), "AP")
+    with pytest.raises(MismatchError, match="number of replicates"):
+        drawn({"AP": [1.0]}).difference(drawn({"AP": [1.0, 2.0]}), "AP")
+
+
+def test_unknown_figures_and_confidences_are_refused() -> None:
+    with pytest.raises(InputError, match="there is no figure 'APs'; did you mean 'AP'"):
+        drawn({"AP": [1.0]}).interval("APs")
+    with pytest.raises(InputError, match=r"confidence 95: expected a share between 0 and 1, such as 0.95"):
+        drawn({"AP": [1.0]}).interval("AP", 95)
