@@ -73,3 +73,46 @@ def _cells(totals: Totals) -> Row:
         "bytes_unfused": totals.bytes_unfused,
         "bytes_fused": totals.bytes_fused,
     }
+
+
+def _groups(calls: Sequence[OpCall], keys: Callable[[OpCall], Row]) -> list[Row]:
+    """One row for each value of `keys`, in the order in which they come up: its number of calls and their totals."""
+    groups: dict[tuple[Cell, ...], tuple[Row, list[OpCall]]] = {}
+    for call in calls:
+        row = keys(call)
+        groups.setdefault(tuple(row.values()), (row, []))[1].append(call)
+    return [{**row, "calls": len(group), **_cells(Totals.of(group))} for row, group in groups.values()]
+
+
+def count_tables(count: Count) -> dict[str, list[Row]]:
+    """A count by module, operator and depth, and by part where it has parts; and its unknown operators.
+
+    ``per_module`` has for each module what it costs with all that it calls, and as ``own_macs`` and ``own_flops`` what
+    the operators cost that it calls itself. ``per_operator`` begins with the most FLOPs. ``per_depth`` has the
+    operators that modules of this depth call themselves, so that its rows add up to the whole.
+    """
+    modules: list[Row] = [
+        {
+            "module": row.path or MODEL,
+            "type": row.type,
+            "depth": row.depth,
+            "calls": row.calls,
+            "params": row.params,
+            "params_trainable": row.params_trainable,
+            **_cells(row.total),
+            "own_macs": row.own.macs,
+            "own_flops": row.own.flops,
+        }
+        for row in count.modules
+    ]
+    operators = _groups(count.calls, lambda call: {"operator": call.op, "kind": call.kind, "phase": call.phase})
+    depths = _groups(count.calls, lambda call: {"depth": call.depth})
+    tables: dict[str, list[Row]] = {
+        "per_module": modules,
+        "per_operator": sorted(operators, key=lambda row: -int(row["flops"])),
+        "per_depth": sorted(depths, key=lambda row: int(row["depth"])),
+        "unknown": [{"operator": name, "calls": calls} for name, calls in count.unknown.items()],
+    }
+    if count.parts:
+        tables["per_part"] = [{"part": part, **_cells(totals)} for part, totals in count.parts.items()]
+    return tables
