@@ -116,3 +116,37 @@ def count_tables(count: Count) -> dict[str, list[Row]]:
     if count.parts:
         tables["per_part"] = [{"part": part, **_cells(totals)} for part, totals in count.parts.items()]
     return tables
+
+
+def tally_tables(tally: Tally) -> dict[str, list[Row]]:
+    """The multiply-accumulates that another counter finds, by module and by operator, and what it does not count."""
+    operators: dict[str, int] = {}
+    for counts in tally.own.values():
+        for name, macs in counts.items():
+            operators[name] = operators.get(name, 0) + macs
+    return {
+        "per_module": [{"module": path or MODEL, "own_macs": sum(own.values())} for path, own in tally.own.items()],
+        "per_operator": [{"operator": name, "macs": macs} for name, macs in operators.items()],
+        "unknown": [{"operator": name, "calls": calls} for name, calls in tally.uncounted.items()],
+    }
+
+
+def comparison_tables(tallies: Sequence[Tally]) -> dict[str, list[Row]]:
+    """Counters side by side, the first being ours, and what makes the difference; NaN for those that have no tally."""
+    ours = tallies[0]
+    by_name = {tally.counter: tally for tally in tallies}
+    counters: list[Row] = []
+    for name in BACKENDS:
+        tally = by_name.get(name)
+        row: Row = {"counter": name, "version": tally.version if tally else "", "macs": tally.macs if tally else nan}
+        row["of_ours"] = tally.macs / ours.macs if tally and ours.macs else nan
+        row["reported"] = tally.reported if tally else nan
+        row["unknown_calls"] = sum(tally.uncounted.values()) if tally else nan
+        counters.append(row)
+    rows = [{**row, **{name: row.get(name, nan) for name in BACKENDS}} for row in differences(tallies)]
+    uncounted: list[Row] = [
+        {"operator": name, "counter": tally.counter, "calls": calls}
+        for tally in tallies
+        for name, calls in tally.uncounted.items()
+    ]
+    return {"counters": counters, "differences": rows, "uncounted": uncounted}
