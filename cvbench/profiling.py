@@ -1,0 +1,132 @@
+"""The one path from models to what they cost, behind the Python API and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from cvbench.cost.backends import BACKENDS, tally, tally_of
+from cvbench.cost.counter import Count, count
+from cvbench.cost.latency import Latency, Progress, measure_latencies
+from cvbench.cost.machine import DTYPES, Machine
+from cvbench.cost.roofline import predict
+from cvbench.cost.spec import CountSpec, load_model, require_torch
+from cvbench.cost.tables import comparison_tables, count_tables, tally_tables
+from cvbench.cost.turns import Plan
+from cvbench.cost.workload import Conditions, ModuleWorkload, Workload
+from cvbench.errors import InputError, MissingDependency, did_you_mean
+from cvbench.result import Input, Result, Row, Signature
+
+TASK = "model.cost@1"
+
+Size = CountSpec | str | Sequence[int] | Sequence[Sequence[int]]
+
+
+def profile(
+    model: Any,
+    input_size: Size | None = None,
+    *,
+    inputs: Any = None,
+    device: str = "meta",
+    strict: bool = False,
+    backward: bool = False,
+    backend: str = "cvbench",
+    compare: bool = False,
+    roofline: bool | Machine | None = None,
+    latency: bool | Plan = False,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """What a model costs: parameters, multiply-accumulates, FLOPs, bytes; on request predicted and measured time.
+
+    Parameters
+    ----------
+    model
+        A torch module; or ``"package.module:build"``, which names one or a function that makes one; or a mapping of
+        names to several of these, which give one result with a table of models.
+    input_size
+        Shape of the input, ``(1, 3, 224, 224)`` or ``"1x3x224x224"``, of several inputs, or a `CountSpec`.
+    inputs
+        The inputs themselves, in place of a size: a tensor, a tuple of arguments or a mapping of named ones.
+    device
+        Where a copy of the model runs to be counted: ``meta``, or ``cpu`` for models that ask for values.
+    strict
+        Refuse operators that the counter has no formula for.
+    backward
+        Count the backward pass, too.
+    backend
+        Who counts: ``cvbench``, ``fvcore`` or ``torch``. The others know parameters and macs only.
+    compare
+        Count by all three, and list the operators that make the difference.
+    roofline
+        Predict the least time on this machine, from its rates: cached ones, measured in two seconds where there are
+        none; or on a given machine. None for wherever there is `latency`.
+    latency
+        Measure the time of calls in fresh processes, by the default plan or a given one: minutes. Needs `input_size`,
+        and takes random images of that size; a model with a method ``workload(conditions)`` gives its own
+        `cvbench.cost.workload.Workload` with its stages. A script has to call this under
+        ``if __name__ == "__main__":``.
+    threads
+        Threads of torch for `roofline` and `latency`; None for 1, or those of a given machine.
+    progress
+        Called with a stage, how much of it is done and how much there is.
+
+    Returns
+    -------
+    Result
+        Of the task ``model.cost@1``. Its tables are ``per_module``, ``per_operator``, ``per_depth`` and ``unknown``
+        (operators without a formula, missing in macs and flops); where there are such, ``per_part``, ``roofline``,
+        ``latency``, ``counters`` and ``differences``; of several models also ``models``. Raw times are its arrays.
+
+    Raises
+    ------
+    InputError
+        A name leads to no model, the forward fails (the message names module and shapes), an operator is unknown under
+        `strict`, or options do not go together.
+    MissingDependency
+        Torch, or the other counter, is not installed.
+
+    Undefined
+    ---------
+    ``ai`` is NaN for a model that moves no bytes, bounds of percentiles are for too few calls.
+
+    Examples
+    --------
+    >>> import torch
+    >>> result = profile(torch.nn.Conv2d(3, 16, 3, padding=1), (1, 3, 32, 32))
+    >>> result.values["params"], result.values["macs"], result.values["flops"]
+    (448.0, 442368.0, 901120.0)
+    """
+    require_torch()
+    _check_options(backend, compare, backward, bool(roofline), bool(latency))
+    if (input_size is None) == (inputs is None):
+        raise InputError("expected either input_size or inputs")
+    size = None if input_size is None else CountSpec.of(input_size)
+    if isinstance(roofline, Machine) and threads is None:
+        threads = roofline.threads
+    several = isinstance(model, Mapping)
+    # torch.jit, which fvcore stands on, needs weights
+    models = _loaded(model if several else {_name(model): model}, "cpu" if compare or backend == "fvcore" else device)
+    conditions = _conditions(models, size, threads) if latency else None
+    machine = _machine(roofline, conditions, threads, size)
+    costs = {}
+    for name, (_, module) in models.items():
+        if backend != "cvbench":
+            costs[name] = _of_other(backend, module, size, inputs, device, strict)
+            continue
+        counted = count(module, size, inputs=inputs, device=device, strict=strict, backward=backward)
+        costs[name] = _of_count(counted, size, inputs)
+        if compare:
+            costs[name].add_comparison(counted, module, size, inputs, device)
+        if machine is not None:
+            costs[name].add_roofline(counted, machine)
+    if conditions is not None:
+        builds = {name: Timed(source, _image(size)) for name, (source, _) in models.items()}
+        plan = latency if isinstance(latency, Plan) else None
+        for name, times in measure_latencies(builds, conditions=conditions, plan=plan, progress=progress).items():
+            costs[name].add_latency(times)
+    sources = {name: _described(*source) for name, source in models.items()}
+    return _together(costs, sources) if several else next(iter(costs.values())).result(next(iter(sources.values())))
