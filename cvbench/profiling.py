@@ -130,3 +130,96 @@ def profile(
             costs[name].add_latency(times)
     sources = {name: _described(*source) for name, source in models.items()}
     return _together(costs, sources) if several else next(iter(costs.values())).result(next(iter(sources.values())))
+
+
+# Models and conditions -----------------------------------------------------------------------------------------------
+
+
+def _check_options(backend: str, compare: bool, backward: bool, roofline: bool, latency: bool) -> None:
+    if backend not in BACKENDS:
+        raise InputError(f"backend {backend!r} is unknown{did_you_mean(backend, BACKENDS)}")
+    if backward and (compare or backend != "cvbench"):
+        raise InputError("other counters count the forward pass only; leave out backward")
+    asked = [name for name, on in (("compare", compare), ("roofline", roofline), ("latency", latency)) if on]
+    if asked and backend != "cvbench":
+        raise InputError(f"{asked[0]} needs the counts of cvbench; leave out the backend {backend}")
+
+
+def _name(model: Any) -> str:
+    return model if isinstance(model, str) else type(model).__name__
+
+
+def _loaded(models: Mapping[str, Any], device: str) -> dict[str, tuple[Any, Any]]:
+    """By name what was given, and the module that it is or leads to."""
+    if not models:
+        raise InputError("there are no models; expected at least one")
+    return {
+        str(name): (given, load_model(given, device=device) if isinstance(given, str) else given)
+        for name, given in models.items()
+    }
+
+
+def _described(given: Any, module: Any) -> Input:
+    return {"path": given if isinstance(given, str) else None, "type": type(module).__name__}
+
+
+def _image(size: CountSpec | None) -> tuple[int, ...]:
+    """The shape of one input without its batch."""
+    return size.shapes[0][1:] if size else ()
+
+
+def _conditions(models: Mapping[str, tuple[Any, Any]], size: CountSpec | None, threads: int | None) -> Conditions:
+    """What calls are timed under, for models that can be sent to other processes."""
+    if size is None:
+        raise InputError("latency is measured on images of a size; expected input_size in place of inputs")
+    own = all(hasattr(module, "workload") for _, module in models.values())
+    if not own and (len(size.shapes) > 1 or size.dtypes[0] not in DTYPES or not _image(size)):
+        message = (
+            f"latency is measured on one batch of floating-point numbers, not on {size}; "
+            "a model with other inputs makes its own by a method workload(conditions)"
+        )
+        raise InputError(message)
+    for name, (given, module) in models.items():
+        if not isinstance(given, str) and any(parameter.is_meta for parameter in module.parameters()):
+            raise InputError("the weights are on meta and have no values; nothing can be timed", where=name)
+    dtype = size.dtypes[0] if size.dtypes[0] in DTYPES else "float32"
+    return Conditions(batch=size.shapes[0][0], threads=threads or 1, dtype=dtype)
+
+
+def _machine(
+    roofline: bool | Machine | None, conditions: Conditions | None, threads: int | None, size: CountSpec | None
+) -> Machine | None:
+    """Whose rates predict; None where nothing is predicted."""
+    if isinstance(roofline, Machine):
+        used = conditions.threads if conditions else threads
+        if used is not None and used != roofline.threads:
+            raise InputError(f"the machine was measured with {roofline.threads} threads; asked for are {used}")
+        return roofline
+    if roofline is False or (roofline is None and conditions is None):
+        return None
+    dtype = size.dtypes[0] if size and size.dtypes[0] in DTYPES else "float32"
+    return Machine.load(threads or 1, dtype)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Makes the workload of a model in a fresh process: its own, or its forward over random images.
+
+    Attributes
+    ----------
+    model
+        A module, or ``package.module:build``.
+    shape
+        Of one image.
+    """
+
+    model: Any
+    shape: tuple[int, ...]
+
+    def __call__(self, conditions: Conditions) -> Workload:
+        """The workload under these conditions."""
+        module: Any = load_model(self.model, device="cpu") if isinstance(self.model, str) else self.model
+        if hasattr(module, "workload"):
+            workload: Workload = module.workload(conditions)
+            return workload
+        return ModuleWorkload(module, self.shape)(conditions)
