@@ -223,3 +223,77 @@ class Timed:
             workload: Workload = module.workload(conditions)
             return workload
         return ModuleWorkload(module, self.shape)(conditions)
+
+
+# Results -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Costs:
+    """What becomes a result, one finding after the other."""
+
+    conventions: dict[str, str]
+    values: dict[str, float]
+    tables: dict[str, list[Row]]
+    counts: dict[str, int]
+    notes: list[str] = field(default_factory=list)
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    def add_comparison(self, counted: Count, module: Any, size: CountSpec | None, inputs: Any, device: str) -> None:
+        """Other counters beside ours; one that cannot count the model is noted."""
+        tallies = [tally_of(counted)]
+        for counter in BACKENDS[1:]:
+            try:
+                tallies.append(tally(counter, module, size, inputs=inputs, device=device))
+            except (InputError, MissingDependency) as error:
+                self.notes.append(f"{counter} has no figures: {error}")
+        self.tables |= comparison_tables(tallies)
+        self.notes += [f"{each.counter} counts {each.convention}" for each in tallies]
+
+    def add_roofline(self, counted: Count, machine: Machine) -> None:
+        """The least time that the machine's rates allow."""
+        predicted = predict(counted, machine)
+        self.values["roofline_ms"] = predicted.milliseconds
+        self.tables["roofline"] = predicted.rows("kind")
+        self.conventions |= {"threads": str(machine.threads), "dtype": machine.dtype}
+        threads = "1 thread" if machine.threads == 1 else f"{machine.threads} threads"
+        self.notes.append(f"rates of {machine.cpu or 'a processor'}, {threads}, {machine.dtype}, of {machine.date}")
+
+    def add_latency(self, times: Latency) -> None:
+        """Measured times, and how much of the machine they use."""
+        self.values |= times.values()
+        if "forward" in times.samples and "roofline_ms" in self.values:
+            self.values["efficiency"] = self.values["roofline_ms"] / times.milliseconds(50, "forward")
+        self.tables["latency"] = times.rows()
+        self.conventions |= dict(times.conditions.conventions())
+        self.notes += times.notes()
+        self.arrays |= times.arrays()
+
+    def result(self, source: Input) -> Result:
+        """The result of one model."""
+        signature = Signature(TASK, tuple(self.conventions.items()))
+        return Result(
+            TASK, self.values, signature, self.tables, self.counts, self.notes, {"model": source}, arrays=self.arrays
+        )
+
+
+def _of_count(counted: Count, size: CountSpec | None, inputs: Any) -> _Costs:
+    values: dict[str, float] = {
+        "params": counted.params,
+        "params_trainable": counted.params_trainable,
+        "macs": counted.macs,
+        "flops": counted.flops,
+        "activations": counted.activations,
+        "bytes_unfused": counted.bytes_unfused,
+        "bytes_fused": counted.bytes_fused,
+        "peak_activation_bytes": counted.peak_activation_bytes,
+        "ai": counted.ai,
+    }
+    conventions = {"counter": f"cvbench@{counted.version}"} | _input_conventions(size, inputs)
+    if counted.parts and size is not None:
+        conventions |= {"proposals": str(size.proposals), "masks": str(size.masks)}
+    conventions["counts"] = counted.convention
+    costs = _Costs(conventions, values, count_tables(counted), {"operators": len(counted.calls)})
+    costs.counts["unknown_operators"] = sum(counted.unknown.values())
+    costs.notes += [f"{name} has no formula: macs and flops lack {_calls(n)}" for name, n in counted.unknown.items()]
+    return costs
