@@ -297,3 +297,66 @@ def _of_count(counted: Count, size: CountSpec | None, inputs: Any) -> _Costs:
     costs.counts["unknown_operators"] = sum(counted.unknown.values())
     costs.notes += [f"{name} has no formula: macs and flops lack {_calls(n)}" for name, n in counted.unknown.items()]
     return costs
+
+
+def _of_other(backend: str, module: Any, size: CountSpec | None, inputs: Any, device: str, strict: bool) -> _Costs:
+    found = tally(backend, module, size, inputs=inputs, device=device)
+    if strict and found.uncounted:
+        listed = ", ".join(f"{name} ({_calls(n)})" for name, n in found.uncounted.items())
+        raise InputError(f"{backend} has no rule for {listed}; leave out strict, or count with cvbench")
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in module.parameters()]
+    values: dict[str, float] = {
+        "params": sum(n for n, _ in sizes),
+        "params_trainable": sum(n for n, trainable in sizes if trainable),
+        "macs": found.macs,
+        "reported": found.reported,
+    }
+    conventions = {"counter": f"{backend}@{found.version}"} | _input_conventions(size, inputs)
+    conventions |= {"device": device, "counts": found.convention}
+    costs = _Costs(conventions, values, tally_tables(found), {"unknown_operators": sum(found.uncounted.values())})
+    costs.notes += [f"{backend} has no rule for {name}: {_calls(n)}" for name, n in found.uncounted.items()]
+    return costs
+
+
+def _calls(number: int) -> str:
+    return "1 call" if number == 1 else f"{number} calls"
+
+
+def _input_conventions(size: CountSpec | None, inputs: Any) -> dict[str, str]:
+    """The shapes of the inputs, as they are written."""
+    if size is not None:
+        return {"input": str(size)}
+    import torch
+    from torch.utils._pytree import tree_leaves
+
+    tensors = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, torch.Tensor)]
+    shapes = ["x".join(map(str, tensor.shape)) or "()" for tensor in tensors]
+    dtypes = [str(tensor.dtype).removeprefix("torch.") for tensor in tensors]
+    marks = ["" if dtype == "float32" else f":{dtype}" for dtype in dtypes]
+    return {"input": ",".join(map("".join, zip(shapes, marks, strict=True))) or "none"}
+
+
+def _together(costs: Mapping[str, _Costs], sources: Mapping[str, Input]) -> Result:
+    """One result of all models: a table of their figures, and their tables with the model's name before each row."""
+    tables: dict[str, list[Row]] = {"models": [{"model": name, **each.values} for name, each in costs.items()]}
+    conventions: dict[str, str] = {}
+    counts: dict[str, int] = {"models": len(costs)}
+    notes: dict[str, list[str]] = {}
+    for name, each in costs.items():
+        conventions |= each.conventions
+        for table, rows in each.tables.items():
+            tables.setdefault(table, []).extend(_of_model(name, row) for row in rows)
+        for kind, number in each.counts.items():
+            counts[kind] = counts.get(kind, 0) + number
+        for note in each.notes:
+            notes.setdefault(note, []).append(name)
+    told = [note if len(names) == len(costs) else f"{', '.join(names)}: {note}" for note, names in notes.items()]
+    arrays = {f"{name}/{array}": values for name, each in costs.items() for array, values in each.arrays.items()}
+    signature = Signature(TASK, tuple(conventions.items()))
+    return Result(TASK, {}, signature, tables, counts, told, dict(sources), arrays=arrays)
+
+
+def _of_model(name: str, row: Row) -> Row:
+    """The row with the model before it; what named the row stays a name, be it a number."""
+    (first, cell), *rest = row.items()
+    return {"model": name, first: str(cell), **dict(rest)}
