@@ -14,6 +14,8 @@ _HOMES = {
         "GroundTruth",
         "Masks",
     ),
+    "cvbench.cost.operators": ("register_formula",),
+    "cvbench.cost.spec": ("CountSpec",),
     "cvbench.errors": (
         "CvbenchError",
         "FormatError",
@@ -109,6 +111,7 @@ _HOMES = {
         "box_iou",
         "oks",
     ),
+    "cvbench.profiling": ("profile",),
     "cvbench.result": (
         "Provenance",
         "Result",

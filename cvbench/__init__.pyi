@@ -1,6 +1,8 @@
 """What type checkers see of the public names, which `__init__.py` resolves on first use."""
 
 from cvbench.columns import Detections as Detections, GroundTruth as GroundTruth, Masks as Masks
+from cvbench.cost.operators import register_formula as register_formula
+from cvbench.cost.spec import CountSpec as CountSpec
 from cvbench.errors import (
     CvbenchError as CvbenchError,
     FormatError as FormatError,
@@ -57,6 +59,7 @@ from cvbench.metrics.precision_recall import (
 from cvbench.metrics.semantic import SemanticParams as SemanticParams
 from cvbench.metrics.sigmas import SIGMAS as SIGMAS
 from cvbench.metrics.similarity import box_iou as box_iou, oks as oks
+from cvbench.profiling import profile as profile
 from cvbench.result import Provenance as Provenance, Result as Result, Signature as Signature, comparable as comparable
 from cvbench.scoring import check as check, score as score
 from cvbench.tasks import TASKS as TASKS

@@ -35,13 +35,14 @@ BELOW = {
     "cost.spec": ("errors",),
     "cost.dispatch": ("cost.operators", "cost.spec"),
     "cost": ("cost.dispatch", "result"),
+    "profiling": ("cost",),
     "progress": (),
     "pareto": ("errors",),
     "intervals": ("metrics",),
     "plots": ("tasks", "report"),
-    "cli": ("scoring", "report", "plots", "progress"),
+    "cli": ("scoring", "profiling", "report", "plots", "progress"),
     "__main__": ("cli",),
-    "__init__": ("scoring",),
+    "__init__": ("scoring", "profiling"),
 }
 """Which parts a part of the package stands on; it may import these and whatever they stand on.
 
