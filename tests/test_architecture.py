@@ -39,6 +39,7 @@ BELOW = {
     "progress": (),
     "pareto": ("errors",),
     "intervals": ("metrics",),
+    "records": ("intervals", "cost"),
     "plots": ("tasks", "report"),
     "cli": ("scoring", "profiling", "report", "plots", "progress"),
     "__main__": ("cli",),
