@@ -1,22 +1,29 @@
 """What one model did on one benchmark: accuracy, how sure it is, cost, latency, and where it all came from.
 
-Records are plain data: they are the evidence from which leaderboards are made, and what others published about a model
-stands apart from it.
+A `RunRecord` is plain data and one file of JSON. Records are the evidence from which leaderboards are made
+(`cvbench.leaderboard`); what others published about a model stands in a field of its own.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from cvbench.errors import InputError
-from cvbench.result import Row
+import msgspec
+
+from cvbench.errors import FormatError, InputError
+from cvbench.intervals import Interval
+from cvbench.result import Provenance, Result, Row, replace_file
 
 if TYPE_CHECKING:
     from cvbench.cost.latency import Latency
 
 Fact = str | int | float | bool | None
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,193 @@ class Timing:
         )
 
 
+@dataclass(frozen=True)
+class RunRecord:
+    """One model on one benchmark.
+
+    Attributes
+    ----------
+    model
+        Which model.
+    benchmark
+        ``scenes.detection``; names the leaderboard, so it is made of letters, digits, ``.``, ``_`` and ``-``.
+    accuracy
+        Its score; None where there is none.
+    intervals
+        Of figures of `accuracy`, by name.
+    cost
+        What it costs to run once (`cvbench.profile`); None where that was not counted.
+    latency
+        None where it was not measured.
+    data
+        SHA-256 of what was read, by role, beside what `accuracy` says of ground truth and predictions.
+    error
+        Why something is missing; None where all went well.
+    published
+        What others printed about the model. Of several numbers of one quantity, the first is shown.
+    made_by
+        How the record was made.
+
+    Raises
+    ------
+    InputError
+        A name is odd, an interval has no figure, or there is neither a result nor an error.
+
+    Examples
+    --------
+    >>> from cvbench import Result, Signature
+    >>> score = Result("coco.bbox@1", {"AP": 0.5}, Signature("coco.bbox@1"))
+    >>> record = RunRecord(Model("centernet", "nano"), "scenes.detection", accuracy=score)
+    >>> RunRecord.from_json(record.to_json()).to_json() == record.to_json()
+    True
+    """
+
+    model: Model
+    benchmark: str
+    accuracy: Result | None = None
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    cost: Result | None = None
+    latency: Timing | None = None
+    data: dict[str, str] = field(default_factory=dict)
+    error: str | None = None
+    published: list[Published] = field(default_factory=list)
+    made_by: Provenance = field(default_factory=Provenance.collect)
+
+    def __post_init__(self) -> None:
+        _refuse_odd_name(self.benchmark, "benchmark")
+        unknown = set(self.intervals) - set(self.accuracy.values if self.accuracy else ())
+        if unknown:
+            raise InputError(f"{self.model.label} has an interval of {min(unknown)}, and no such figure")
+        if self.accuracy is None and self.cost is None and self.latency is None and self.error is None:
+            raise InputError(f"a record of {self.model.label} has neither a result nor an error")
+
+    def path(self, folder: str | os.PathLike[str]) -> Path:
+        """Where the record belongs in a folder of results: ``<benchmark>/<model>-<size>.json``."""
+        return Path(folder) / self.benchmark / f"{self.model.label}.json"
+
+    def to_json(self) -> str:
+        """The record as JSON text; NaN becomes ``null``, results are written as `Result.to_json` does."""
+        content = {
+            "model": asdict(self.model),
+            "benchmark": self.benchmark,
+            "accuracy": _raw(self.accuracy),
+            "intervals": {name: asdict(interval) for name, interval in self.intervals.items()},
+            "cost": _raw(self.cost),
+            "latency": None if self.latency is None else asdict(self.latency),
+            "data": self.data,
+            "error": self.error,
+            "published": [asdict(number) for number in self.published],
+            "made_by": asdict(self.made_by),
+        }
+        return msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, where: str = "record") -> RunRecord:
+        """The record that `to_json` wrote.
+
+        Raises
+        ------
+        FormatError
+            `text` is not JSON, or not a record; the message begins with `where`.
+        """
+        try:
+            content = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        except msgspec.DecodeError as error:
+            raise FormatError(f"is not a JSON object: {error}", where=where) from error
+
+        def part(name: str, kind: Any) -> Any:
+            if name not in content:
+                raise FormatError(f"has no {name!r}; expected the JSON of a run", where=where)
+            try:
+                return msgspec.json.decode(content[name], type=kind)
+            except (msgspec.ValidationError, InputError) as error:
+                raise FormatError(str(error), where=f"{where}: {name}") from error
+
+        def result(name: str) -> Result | None:
+            empty = part(name, object) is None
+            return None if empty else Result.from_json(bytes(content[name]), where=f"{where}: {name}")
+
+        intervals = part("intervals", dict[str, _Ends])
+        try:
+            return cls(
+                model=part("model", Model),
+                benchmark=part("benchmark", str),
+                accuracy=result("accuracy"),
+                intervals={name: ends.interval() for name, ends in intervals.items()},
+                cost=result("cost"),
+                latency=_timing(part("latency", _Times | None)),
+                data=part("data", dict[str, str]),
+                error=part("error", str | None),
+                published=part("published", list[Published]),
+                made_by=part("made_by", Provenance),
+            )
+        except InputError as error:
+            raise FormatError(error.message, where=where) from error
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the JSON to `path`, which holds the old content or the new one at every moment."""
+        replace_file(path, self.to_json().encode())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> RunRecord:
+        """The record in the file at `path`; raises as `from_json` does."""
+        return cls.from_json(Path(path).read_bytes(), where=str(path))
+
+
 def _refuse_odd_name(name: str, what: str) -> None:
     """Names of models and benchmarks are names of files."""
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
         raise InputError(f"{what} {name!r}: expected letters, digits, '.', '_' and '-'")
+
+
+def _raw(result: Result | None) -> msgspec.Raw | None:
+    return None if result is None else msgspec.Raw(result.to_json().encode())
+
+
+@dataclass
+class _Ends:
+    """An `Interval` in JSON, where NaN is null."""
+
+    low: float | None
+    high: float | None
+    confidence: float
+    replicates: int
+    seed: int
+    undefined: int
+
+    def interval(self) -> Interval:
+        return Interval(
+            _number(self.low), _number(self.high), self.confidence, self.replicates, self.seed, self.undefined
+        )
+
+
+@dataclass
+class _Times:
+    """A `Timing` in JSON, where NaN is null."""
+
+    headline: str
+    conditions: dict[str, str]
+    values: dict[str, float | None]
+    stages: list[dict[str, int | float | str | None]]
+    round_medians_ns: list[list[float]]
+    notes: list[str]
+    noise: list[str]
+
+
+def _timing(times: _Times | None) -> Timing | None:
+    if times is None:
+        return None
+
+    return Timing(
+        times.headline,
+        times.conditions,
+        {name: _number(value) for name, value in times.values.items()},
+        [{name: _number(cell) for name, cell in row.items()} for row in times.stages],
+        times.round_medians_ns,
+        times.notes,
+        times.noise,
+    )
+
+
+def _number(cell: _T | None) -> _T | float:
+    return math.nan if cell is None else cell
