@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -266,6 +267,29 @@ class RunRecord:
     def load(cls, path: str | os.PathLike[str]) -> RunRecord:
         """The record in the file at `path`; raises as `from_json` does."""
         return cls.from_json(Path(path).read_bytes(), where=str(path))
+
+
+def read_records(paths: Sequence[str | os.PathLike[str]]) -> list[RunRecord]:
+    """The records in files, and in all ``.json`` files of folders and below, in the order of their names.
+
+    Raises
+    ------
+    FormatError
+        A file is not a record.
+    InputError
+        A path does not exist, or a folder holds no records.
+    """
+    records = []
+    for path in map(Path, paths):
+        if not path.exists():
+            raise InputError("there is no such file or folder; expected results of runs", where=str(path))
+        files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
+        if not files:
+            raise InputError(
+                "there are no results in this folder; expected files of JSON, one per run", where=str(path)
+            )
+        records += [RunRecord.load(file) for file in files]
+    return records
 
 
 def _refuse_odd_name(name: str, what: str) -> None:

@@ -14,9 +14,9 @@ import pytest
 from cvbench.cost.latency import Latency
 from cvbench.cost.turns import ColdStart, Plan
 from cvbench.cost.workload import Conditions
-from cvbench.errors import FormatError, InputError
+from cvbench.errors import CvbenchError, FormatError, InputError
 from cvbench.intervals import Interval
-from cvbench.records import Model, RunRecord, Timing
+from cvbench.records import Model, RunRecord, Timing, read_records
 from run_records import record, score
 
 
@@ -27,7 +27,7 @@ def test_json_and_back(tmp_path: Path) -> None:
     assert path == tmp_path / "scenes.detection" / "centernet-nano.json"
     path.parent.mkdir()
     whole.save(path)
-    read = RunRecord.load(path)
+    (read,) = read_records([tmp_path])
     assert read.to_json() == whole.to_json() == path.read_text(encoding="utf-8")
     for ours, theirs in ((read.accuracy, whole.accuracy), (read.cost, whole.cost)):
         assert ours is not None
@@ -107,3 +107,10 @@ def test_records_hold_what_they_speak_of() -> None:
         replace(record(), intervals={"mAP": Interval(0, 1, 0.95, 9, 0)})
     with pytest.raises(InputError, match="a record of a has neither a result nor an error"):
         RunRecord(Model("a"), "b")
+
+
+def test_paths_without_records_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CvbenchError, match="nowhere: there is no such file or folder"):
+        read_records([tmp_path / "nowhere"])
+    with pytest.raises(CvbenchError, match=f"{tmp_path.name}: there are no results in this folder"):
+        read_records([tmp_path])
