@@ -274,18 +274,25 @@ def _plot(axes: Any, run: Run) -> None:
 
 
 def main() -> None:
-    """Measure, and write the data, the page and the figure."""
+    """Measure, and write what came out."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs")
     parser.add_argument("--networks", nargs="+", metavar="NAME", choices=list(networks()), default=list(networks()))
     parser.add_argument("--quick", action="store_true", help="measure little, for a try")
     args = parser.parse_args()
     plan = QUICK if args.quick else FULL
-    runs = [run(args.networks, threads, plan) for threads in sorted({1, processors()})]
-    (args.folder / "figures").mkdir(parents=True, exist_ok=True)
-    replace_file(args.folder / "roofline.json", msgspec.json.format(msgspec.json.encode(runs), indent=2) + b"\n")
-    replace_file(args.folder / "roofline.md", page(runs).encode())
-    replace_file(args.folder / "figures" / "roofline.png", figure(runs))
+    runs: list[Run] = []
+    for threads in sorted({1, processors()}):
+        runs.append(run(args.networks, threads, plan))
+        write(args.folder, runs)  # after each, so that what was measured is not lost with what fails
+
+
+def write(folder: Path, runs: Sequence[Run]) -> None:
+    """Write the data, the page and the figure into `folder`."""
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    replace_file(folder / "roofline.json", msgspec.json.format(msgspec.json.encode(runs), indent=2) + b"\n")
+    replace_file(folder / "roofline.md", page(runs).encode())
+    replace_file(folder / "figures" / "roofline.png", figure(runs))
 
 
 if __name__ == "__main__":

@@ -91,8 +91,15 @@ def test_the_page_of_the_documentation_is_that_of_its_data(script: Any, data: Pa
     assert {len(run.points) for run in read} == {len(script.networks())}
 
 
-def test_the_figure_is_a_picture(script: Any) -> None:
-    assert script.figure(runs(script, 2.0, 20.0, 5.0, 40.0) * 2).startswith(b"\x89PNG")
+def test_data_page_and_figure_lie_where_the_page_looks_for_them(script: Any, tmp_path: Path) -> None:
+    made = runs(script, 2.0, 20.0, 5.0, 40.0) * 2
+    script.write(tmp_path / "docs", made)
+    text = (tmp_path / "docs" / "roofline.md").read_text(encoding="utf-8")
+    assert text == script.page(made)
+    assert "(figures/roofline.png)" in text
+    assert (tmp_path / "docs" / "figures" / "roofline.png").read_bytes().startswith(b"\x89PNG")
+    data = (tmp_path / "docs" / "roofline.json").read_bytes()
+    assert msgspec.json.decode(data, type=list[script.Run]) == made
 
 
 def test_a_disturbed_measurement_of_the_machine_gives_way(script: Any) -> None:
