@@ -102,6 +102,19 @@ def _shown(name: str, value: Cell, style: Style) -> str:
     return quantity(value) if name in style.quantities else number(value)
 
 
+def significant(value: float, digits: int = 3) -> str:
+    """A number for people to so many digits, without powers of ten; ``n/a`` where it is undefined.
+
+    >>> significant(0.012345), significant(9.996), significant(12345.0), significant(0.0)
+    ('0.0123', '10.0', '12345', '0')
+    """
+    if math.isnan(value):
+        return "n/a"
+    # The power of ten of the rounded number: 9.996 is a number of two digits before the point.
+    power = int(f"{value:.{digits - 1}e}".partition("e")[2])
+    return f"{value:.{max(digits - 1 - power, 0)}f}" if value else "0"
+
+
 def _figures(result: Result, style: Style) -> list[tuple[str, str, str]]:
     """Name, value and meaning of every figure, the headline first."""
     first = [name for name in style.headline if name in result.values]

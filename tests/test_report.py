@@ -188,3 +188,11 @@ cost@1
 """
     )
     assert "cost@1,ops,conv,macs,12345678" in render(result, "csv", style)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (9.994, "9.99"), (9.996, "10.0"), (-0.00012345, "-0.000123"), (1e9, "1000000000"), (math.nan, "n/a")],
+)
+def test_significant_digits(value: float, text: str) -> None:
+    assert significant(value) == text
