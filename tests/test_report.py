@@ -8,7 +8,7 @@ import math
 import pytest
 
 from cvbench.errors import InputError
-from cvbench.report import Style, number, quantity, render
+from cvbench.report import Style, number, quantity, render, significant
 from cvbench.result import Result, Signature
 
 STYLE = Style(
