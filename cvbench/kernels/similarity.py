@@ -80,10 +80,12 @@ def corner_iou_pairs(a: Float, b: Float, crowd: Bool, penalty: int, out: Float) 
             loss = 0.0
             if penalty == 1 and hull_w * hull_h > 0:
                 loss = (hull_w * hull_h - union) / (hull_w * hull_h)
-            if penalty >= 2 and hull_w * hull_w + hull_h * hull_h > 0:
+            # squares of very small boxes would be 0
+            diagonal = math.hypot(hull_w, hull_h)
+            if penalty >= 2 and diagonal > 0:
                 dx = (a[i, 0] + a[i, 2] - b[j, 0] - b[j, 2]) / 2
                 dy = (a[i, 1] + a[i, 3] - b[j, 1] - b[j, 3]) / 2
-                loss = (dx * dx + dy * dy) / (hull_w * hull_w + hull_h * hull_h)
+                loss = (math.hypot(dx, dy) / diagonal) ** 2
             if penalty == 3:
                 v = 4 / math.pi**2 * (math.atan2(bw, bh) - math.atan2(aw, ah)) ** 2
                 if v > 0:

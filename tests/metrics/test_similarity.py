@@ -35,6 +35,13 @@ def test_box_iou_equals_the_slow_twin(kind: str, a: np.ndarray, b: np.ndarray, d
     np.testing.assert_allclose(box_iou(a, b, kind=kind, crowd=crowd), expected_array, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize(("kind", "value"), [("diou", -0.5625), ("ciou", -0.6125)])
+def test_the_distance_of_very_small_boxes(kind: str, value: float) -> None:
+    # the centre of `b` is at 1.5 of its hull's 2 sides; the squares of such numbers are 0
+    a, b = np.zeros((1, 4)), np.full((1, 4), 5e-172)
+    assert box_iou(a, b, kind=kind)[0, 0] == pytest.approx(value, rel=1e-12)
+
+
 @given(a=boxes(), b=boxes(), data=st.data())
 def test_box_iou_equals_pycocotools(a: np.ndarray, b: np.ndarray, data: st.DataObject) -> None:
     crowd = data.draw(arrays(np.bool_, len(b)))
