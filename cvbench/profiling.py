@@ -312,7 +312,7 @@ def _of_other(backend: str, module: Any, size: CountSpec | None, inputs: Any, de
         "reported": found.reported,
     }
     conventions = {"counter": f"{backend}@{found.version}"} | _input_conventions(size, inputs)
-    conventions |= {"device": device, "counts": found.convention}
+    conventions |= {"device": found.device, "counts": found.convention}
     costs = _Costs(conventions, values, tally_tables(found), {"unknown_operators": sum(found.uncounted.values())})
     costs.notes += [f"{backend} has no rule for {name}: {_calls(n)}" for name, n in found.uncounted.items()]
     return costs

@@ -15,7 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,8 @@ class Tally:
         multiply-accumulates, since it has rules for no others.
     convention
         One line that says what the two figures count.
+    device
+        That the model ran on.
     """
 
     counter: str
@@ -71,6 +73,7 @@ class Tally:
     own: Macs = field(repr=False)
     uncounted: dict[str, int]
     convention: str
+    device: str = "meta"
 
 
 def tally_of(count: Count) -> Tally:
@@ -132,7 +135,7 @@ def tally(
     twin = twin_of(model, where).eval()
     try:
         with torch.random.fork_rng([where] if where.type == "cuda" else []), torch.no_grad():
-            return _COUNTERS[counter](twin, args, kwargs)
+            return replace(_COUNTERS[counter](twin, args, kwargs), device=str(where))
     except CvbenchError:
         raise
     except Exception as error:

@@ -72,6 +72,7 @@ def test_what_fvcore_leaves_out_is_listed(mixed: Mixed) -> None:
     assert found.macs == MLP + HEAD
     left_out = {"aten::_convolution_mode": 1, "aten::_native_multi_head_attention": 1, "aten::lstm": 1, "aten::add": 2}
     assert found.uncounted == left_out
+    assert found.device == "cpu"  # asked for meta
 
 
 def test_what_torch_leaves_out_depends_on_the_device(mixed: Mixed) -> None:
