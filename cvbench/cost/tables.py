@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import nan
 
 from cvbench.cost.backends import BACKENDS, Tally, differences
 from cvbench.cost.counter import Count, Totals
 from cvbench.cost.operators import OpCall
-from cvbench.result import Cell, Row
+from cvbench.result import Cell, Result, Row
 
 MODEL = "(model)"
 """What tables call the model itself, whose path is empty."""
@@ -125,7 +126,10 @@ def tally_tables(tally: Tally) -> dict[str, list[Row]]:
         for name, macs in counts.items():
             operators[name] = operators.get(name, 0) + macs
     return {
-        "per_module": [{"module": path or MODEL, "own_macs": sum(own.values())} for path, own in tally.own.items()],
+        "per_module": [
+            {"module": path or MODEL, "depth": len(path.split(".")) if path else 0, "own_macs": sum(own.values())}
+            for path, own in tally.own.items()
+        ],
         "per_operator": [{"operator": name, "macs": macs} for name, macs in operators.items()],
         "unknown": [{"operator": name, "calls": calls} for name, calls in tally.uncounted.items()],
     }
@@ -150,3 +154,29 @@ def comparison_tables(tallies: Sequence[Tally]) -> dict[str, list[Row]]:
         for name, calls in tally.uncounted.items()
     ]
     return {"counters": counters, "differences": rows, "uncounted": uncounted}
+
+
+SHOWN = {
+    "models": (
+        "params macs reported flops activations bytes_unfused peak_activation_bytes ai roofline_ms forward_p50_ms "
+        "forward_p99_ms e2e_p50_ms e2e_p99_ms efficiency"
+    ),
+    "per_module": "module type calls params macs flops bytes_unfused own_macs",
+    "per_operator": "operator kind phase calls macs flops bytes_unfused",
+    "latency": "stage p50_ms p90_ms p99_ms p99_bound_ms images_per_s spread calls",
+}
+"""The columns that fit on a screen."""
+
+
+def for_people(result: Result, depth: int | None = None) -> Result:
+    """The result with tables that fit on a screen: fewer columns, no modules below `depth`, no kinds that are free."""
+    tables = {}
+    for name, rows in result.tables.items():
+        shown = {"model", *SHOWN[name].split()} if name in SHOWN else set[str]()
+        kept = rows
+        if name == "per_module" and depth is not None:
+            kept = [row for row in rows if int(row["depth"]) <= depth]
+        elif name == "per_operator":
+            kept = [row for row in rows if row.get("kind") != "free"]
+        tables[name] = [{cell: row[cell] for cell in row if cell in shown or not shown} for row in kept]
+    return replace(result, tables=tables)
