@@ -53,6 +53,21 @@ class ListForm(str, Enum):
     json = "json"
 
 
+class Counter(str, Enum):
+    """Who counts what a model costs."""
+
+    cvbench = "cvbench"
+    fvcore = "fvcore"
+    torch = "torch"
+
+
+class Device(str, Enum):
+    """Where a model runs to be counted."""
+
+    meta = "meta"
+    cpu = "cpu"
+
+
 def main() -> None:
     """Run the command line and exit with its code."""
     app(prog_name="cvbench")
@@ -109,6 +124,7 @@ Examples:
   cvbench tasks coco.bbox                       its figures and parameters
   cvbench score coco.bbox gt.json preds.json    the official figures
   cvbench check coco.bbox gt.json preds.json    everything that is wrong with two files
+  cvbench profile mymodels:build                what a model costs
 """
 
 
@@ -186,9 +202,7 @@ def score(
         expected = [_expectation(text) for text in expect or ()]
         chosen, parameters = _task(task, parameter)
         form = form or _form_of(output)
-        for path in filter(None, (output, arrays, plot)):
-            if not Path(path).resolve().parent.is_dir():
-                raise InputError(f"{path}: there is no folder to write this file to")
+        _writable(output, arrays, plot)
         if plot is not None:
             _plottable(chosen.name, plot, parameters)
 
@@ -223,6 +237,13 @@ def _task(name: str, parameter: list[str] | None) -> tuple[Task, dict[str, Any]]
             raise InputError(f"-p {text}: {key} is {given[key]} already")
         given[key] = value
     return task, task.parse(given)
+
+
+def _writable(*paths: str | None) -> None:
+    """Refuse files in folders that are not there before anything is computed."""
+    for path in filter(None, paths):
+        if not Path(path).resolve().parent.is_dir():
+            raise InputError(f"{path}: there is no folder to write this file to")
 
 
 def _expectation(text: str) -> Expectation:
@@ -394,3 +415,107 @@ def check(
             say(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {names}")
             raise typer.Exit(2)
         say(f"no problems in {names}")
+
+
+# profile
+
+PROFILE_EXAMPLES = """\b
+Examples:
+  cvbench profile mymodels:build
+  cvbench profile mymodels:small mymodels:large -i 1x3x640x640
+  cvbench profile mymodels:build --depth 2 --per-operator
+  cvbench profile mymodels:build --compare
+  cvbench profile mymodels:build --latency -o cost.json --arrays times.npz
+"""
+
+
+@app.command(epilog=PROFILE_EXAMPLES)
+def profile(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL", help="package.module:build, a function that makes a torch module.", show_default=False
+        ),
+    ],
+    size: Annotated[
+        str, typer.Option("-i", "--input", metavar="SHAPE", help="Shape of the input; of several, with commas.")
+    ] = "1x3x224x224",
+    form: Annotated[
+        ResultForm | None,
+        typer.Option("--format", help="Form of the result. [default: as FILE is named, else text]", show_default=False),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write the result to FILE.", show_default=False),
+    ] = None,
+    arrays: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the measured times to FILE (.npz).", show_default=False)
+    ] = None,
+    depth: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Show modules, N levels deep.", show_default=False)
+    ] = None,
+    per_operator: Annotated[bool, typer.Option("--per-operator", help="Show the cost of each operator.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse operators without a formula.")] = False,
+    backward: Annotated[bool, typer.Option("--backward", help="Count the backward pass, too.")] = False,
+    device: Annotated[
+        Device, typer.Option(help="Where the model runs to be counted; on meta it needs no memory.")
+    ] = Device.meta,
+    proposals: Annotated[int, typer.Option(min=0, metavar="N", help="Boxes of a two-stage model.")] = 1000,
+    masks: Annotated[int, typer.Option(min=0, metavar="N", help="Objects with masks or keypoints.")] = 100,
+    backend: Annotated[Counter, typer.Option(help="Who counts.")] = Counter.cvbench,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Show all three counters and what makes the difference.")
+    ] = False,
+    roofline: Annotated[
+        bool, typer.Option("--roofline", help="Predict the least time on this machine, whose rates are measured once.")
+    ] = False,
+    latency: Annotated[bool, typer.Option("--latency", help="Measure times in fresh processes: minutes.")] = False,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads for predicted and measured times.")] = 1,
+) -> None:
+    """Count what models cost: parameters, multiply-accumulates, FLOPs, bytes; predict and measure their time."""
+    with readable_errors():
+        form = form or _form_of(output)
+        _writable(output, arrays)
+        if arrays is not None and not latency:
+            raise InputError(f"--arrays {arrays}: only --latency makes arrays")
+        twice = [name for i, name in enumerate(models) if name in models[:i]]
+        if twice:
+            raise InputError(f"{twice[0]} is named twice")
+        from contextlib import closing
+        from dataclasses import replace
+
+        from cvbench.cost.spec import CountSpec
+        from cvbench.profiling import profile as run
+        from cvbench.progress import Bar
+
+        with closing(Bar()) as progress:
+            result = run(
+                models[0] if len(models) == 1 else {name: name for name in models},
+                replace(CountSpec.parse(size), proposals=proposals, masks=masks),
+                device=device.value,
+                strict=strict,
+                backward=backward,
+                backend=backend.value,
+                compare=compare,
+                roofline=roofline or None,
+                latency=latency,
+                threads=threads,
+                progress=progress,
+            )
+        if arrays is not None:
+            _write_arrays(arrays, result)
+        if form in (ResultForm.text, ResultForm.md):
+            from cvbench.cost.tables import for_people
+
+            result = for_people(result, depth)
+        notes = output is not None or form is ResultForm.md
+        _write_result(result, form, _cost_style(result, depth is not None, per_operator, notes), output)
+
+
+def _cost_style(result: Result, per_module: bool, per_operator: bool, notes: bool) -> Style:
+    from cvbench.cost.tables import QUANTITIES, meaning
+    from cvbench.report import Style
+
+    asked = {"per_module": per_module, "per_operator": per_operator, "per_depth": False}
+    tables = [name for name in result.tables if asked.get(name, True)]
+    return Style({name: meaning(name) for name in result.values}, (), tables, notes, QUANTITIES)
