@@ -26,6 +26,7 @@ BELOW = {
     "metrics.masks": ("columns", "kernels", "errors"),
     "io": ("metrics.masks",),
     "metrics": ("metrics.masks", "result"),
+    "scenes": ("metrics.masks",),
     "tasks": ("metrics", "io"),
     "families": ("metrics", "io"),
     "scoring": ("tasks", "families"),
