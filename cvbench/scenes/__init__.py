@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from cvbench.scenes.draws import Draws
+from cvbench.scenes.vocabulary import BONES, CATEGORIES, IDS, JOINTS, LANDMARKS, SIZE, STUFF, THINGS, VOID_LABEL
 
 __all__ = [
+    "BONES",
+    "CATEGORIES",
+    "IDS",
+    "JOINTS",
+    "LANDMARKS",
+    "SIZE",
+    "STUFF",
+    "THINGS",
+    "VOID_LABEL",
     "Draws",
 ]
