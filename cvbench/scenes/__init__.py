@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cvbench.scenes.draws import Draws
+from cvbench.scenes.graph import UNIT, Camera, Region, Scene, Surface, Thing
 from cvbench.scenes.vocabulary import BONES, CATEGORIES, IDS, JOINTS, LANDMARKS, SIZE, STUFF, THINGS, VOID_LABEL
 
 __all__ = [
@@ -14,6 +15,12 @@ __all__ = [
     "SIZE",
     "STUFF",
     "THINGS",
+    "UNIT",
     "VOID_LABEL",
+    "Camera",
     "Draws",
+    "Region",
+    "Scene",
+    "Surface",
+    "Thing",
 ]
