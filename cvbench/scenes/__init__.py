@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cvbench.scenes.composition import WORLD
 from cvbench.scenes.draws import Draws
 from cvbench.scenes.graph import UNIT, Camera, Region, Scene, Surface, Thing
 from cvbench.scenes.vocabulary import BONES, CATEGORIES, IDS, JOINTS, LANDMARKS, SIZE, STUFF, THINGS, VOID_LABEL
@@ -17,6 +18,7 @@ __all__ = [
     "THINGS",
     "UNIT",
     "VOID_LABEL",
+    "WORLD",
     "Camera",
     "Draws",
     "Region",
