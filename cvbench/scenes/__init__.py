@@ -27,6 +27,7 @@ from cvbench.scenes.draws import Draws
 from cvbench.scenes.graph import UNIT, Camera, Region, Scene, Surface, Thing
 from cvbench.scenes.rendering import Sample, render
 from cvbench.scenes.splits import SPLITS, Dataset, dataset, generate, scene
+from cvbench.scenes.truth import ground_truth
 from cvbench.scenes.vocabulary import BONES, CATEGORIES, IDS, JOINTS, LANDMARKS, SIZE, STUFF, THINGS, VOID_LABEL
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "Thing",
     "dataset",
     "generate",
+    "ground_truth",
     "render",
     "scene",
 ]
