@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from cvbench.scenes.composition import WORLD
 from cvbench.scenes.draws import Draws
+from cvbench.scenes.folder import write_folder
 from cvbench.scenes.graph import UNIT, Camera, Region, Scene, Surface, Thing
 from cvbench.scenes.rendering import Sample, render
 from cvbench.scenes.splits import SPLITS, Dataset, dataset, generate, scene
@@ -56,4 +57,5 @@ __all__ = [
     "ground_truth",
     "render",
     "scene",
+    "write_folder",
 ]
