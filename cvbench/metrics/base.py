@@ -169,6 +169,14 @@ def image_weights(state: State, weights: NDArray[Any] | Mapping[Any, int] | None
     return weights.astype(np.int64)
 
 
+def check_flags(params: Any) -> None:
+    """Refuse a flag of a dataclass of rules that is not True or False: ``"no"`` would count as yes."""
+    for rule in fields(params):
+        value = getattr(params, rule.name)
+        if rule.type in ("bool", bool) and not isinstance(value, (bool, np.bool_)):
+            raise InputError(f"{rule.name} {value!r}: expected True or False")
+
+
 def to_numpy(value: Any) -> NDArray[Any]:
     """The array that an array, a torch tensor on any device or a list stands for."""
     if hasattr(value, "detach"):

@@ -38,7 +38,7 @@ from cvbench.kernels.curves import Curves, Rows, Tally, category_curves, count_p
 from cvbench.kernels.matching import CROWD, MAX_AREAS, UNMATCHABLE, WORD, join_rows, match_rows, rank_rows
 from cvbench.kernels.ordering import group_rows, sort_groups
 from cvbench.kernels.similarity import box_iou_rows, mask_iou_rows, oks_exponents_rows, oks_means_rows
-from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State, image_weights
+from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State, check_flags, image_weights
 from cvbench.metrics.masks import mask_boundary, rle_area, rle_boxes
 from cvbench.metrics.precision_recall import reach_of
 from cvbench.metrics.sigmas import SIGMAS, name_of, sigmas_of
@@ -140,6 +140,7 @@ class DetectionParams:
         return cls(**(official | changes))
 
     def __post_init__(self) -> None:
+        check_flags(self)
         given: Any = self.areas
         if any(not isinstance(area, (tuple, list)) or len(area) != 3 for area in given):
             raise InputError(f"areas {given}: expected (label, low, high) for each, in square pixels")

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from cvbench.columns import Float, Int
 from cvbench.errors import InputError, did_you_mean
+from cvbench.metrics.base import check_flags
 from cvbench.metrics.instances import InstanceState, hits_of, instance_hits_of, row_weights
 from cvbench.result import Input, Result, Signature
 
@@ -146,6 +147,7 @@ class HitRule:
         return cls(**{**(cls.PRESETS[preset] if preset is not None else {}), **changes})
 
     def __post_init__(self) -> None:
+        check_flags(self)
         for name in ("thresholds", "curve"):
             object.__setattr__(self, name, _numbers(getattr(self, name), name))
         if any(b <= a for a, b in zip(self.curve, self.curve[1:], strict=False)) or len(self.curve) == 1:

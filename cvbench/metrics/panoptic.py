@@ -53,7 +53,7 @@ from numpy.typing import NDArray
 from cvbench.columns import Bool, Float, Int, Overlaps, Segments, image_of_rows
 from cvbench.errors import InputError, MismatchError
 from cvbench.kernels import Index
-from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State, image_weights
+from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State, check_flags, image_weights
 from cvbench.result import Input, Result, Signature
 
 VOID = 0
@@ -80,10 +80,9 @@ class PanopticParams:
     dilation_ratio: float = 0.02
 
     def __post_init__(self) -> None:
+        check_flags(self)
         if self.area not in ("json", "png"):
             raise InputError(f"area {self.area!r} is unknown; expected one of json, png")
-        if not isinstance(self.boundary, (bool, np.bool_)):
-            raise InputError(f"boundary is {self.boundary!r}; expected True or False")
         if not 0 < self.dilation_ratio < math.inf:
             raise InputError(f"dilation_ratio: {self.dilation_ratio} is not above 0 and finite")
         object.__setattr__(self, "boundary", bool(self.boundary))

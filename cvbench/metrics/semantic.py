@@ -57,7 +57,7 @@ from numpy.typing import NDArray
 from cvbench.columns import Bool, Float, Int, Overlaps, image_of_rows
 from cvbench.errors import InputError, did_you_mean
 from cvbench.kernels import Index
-from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, State, image_weights
+from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, State, check_flags, image_weights
 from cvbench.metrics.boundary import boundary_f_counts, boundary_f_scores, region_bands
 from cvbench.metrics.cityscapes import LABELS
 from cvbench.metrics.overlaps import count_overlaps
@@ -176,6 +176,7 @@ class SemanticParams:
         return cls(**(rules | changes))
 
     def __post_init__(self) -> None:
+        check_flags(self)
         for name in ("class_ids", "ignore_index", "exclude"):
             object.__setattr__(self, name, _labels(getattr(self, name), name))
         given: Any = self.label_map

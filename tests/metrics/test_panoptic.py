@@ -221,7 +221,7 @@ def test_the_signature_has_every_rule() -> None:
     ("rules", "message"),
     [
         ({"area": "mask"}, "area 'mask' is unknown; expected one of json, png"),
-        ({"boundary": "yes"}, "boundary is 'yes'; expected True or False"),
+        ({"boundary": "yes"}, "boundary 'yes': expected True or False"),
         ({"dilation_ratio": 0}, "dilation_ratio: 0 is not above 0"),
         ({"dilation_ratio": math.nan}, "dilation_ratio: nan is not above 0"),
     ],
