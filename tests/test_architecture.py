@@ -41,6 +41,8 @@ BELOW = {
     "pareto": ("errors",),
     "intervals": ("metrics",),
     "records": ("intervals", "cost"),
+    "leaderboard": ("records", "tasks", "pareto"),
+    "publishing": ("leaderboard", "plots"),
     "plots": ("tasks", "report"),
     "cli": ("scoring", "profiling", "report", "plots", "progress"),
     "__main__": ("cli",),

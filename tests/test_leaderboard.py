@@ -1,0 +1,95 @@
+"""Which records stand on a board, in what order, and what is refused with which reason."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import permutations
+
+import pytest
+
+from cvbench.errors import InputError
+from cvbench.intervals import Interval
+from cvbench.leaderboard import leaderboard, leaderboards, sign
+from cvbench.records import Model, RunRecord
+from cvbench.result import Result, Signature
+from run_records import MADE, TRUTH, record, score
+
+
+def labels(records: tuple[RunRecord, ...]) -> list[str]:
+    return [record.model.name for record in records]
+
+
+def test_the_best_is_first_in_whatever_order_records_come() -> None:
+    failed = RunRecord(Model("d"), "scenes.detection", error="out of memory", made_by=MADE)
+    records = [record("a", 0.3), record("b", 0.5), record("c", math.nan, intervals={}), failed]
+    for order in permutations(records):
+        board = leaderboard(order)
+        assert (board.benchmark, board.figure, labels(board.records)) == (
+            "scenes.detection",
+            "AP",
+            ["b", "a", "c", "d"],
+        )
+        assert board.refused == ()
+        assert board.reference is not None
+
+
+def test_errors_are_better_the_lower_they_are() -> None:
+    def of(name: str, error: float, macs: int) -> RunRecord:
+        result = Result("landmarks.nme@1", {"NME": error}, Signature("landmarks.nme@1"), inputs=TRUTH, made_by=MADE)
+        return record(
+            name, macs=macs, accuracy=result, intervals={"NME": Interval(error - 0.01, error + 0.01, 0.95, 999, 0)}
+        )
+
+    board = leaderboard([of("a", 0.08, 10**9), of("b", 0.03, 10**8), of("c", 0.02, 10**10)])
+    assert labels(board.records) == ["c", "b", "a"]
+    assert [sign(name) for name in ("NME", "FR@0.1", "EPE", "PA-MPJPE", "MPJPE_groups", "PCK@150", "AP")] == [
+        -1
+    ] * 5 + [1] * 2
+
+
+def test_each_benchmark_has_a_board() -> None:
+    other = record("b", benchmark="scenes.pose")
+    boards = leaderboards([other, record("a")])
+    assert {name: labels(board.records) for name, board in boards.items()} == {
+        "scenes.detection": ["a"],
+        "scenes.pose": ["b"],
+    }
+    with pytest.raises(InputError, match="records of scenes.detection, scenes.pose: expected those of one benchmark"):
+        leaderboard([other, record("a")])
+    with pytest.raises(InputError, match="records of nothing"):
+        leaderboard([])
+
+
+def test_the_newest_record_of_a_model_stands() -> None:
+    newer = record("a", 0.2, made_by=replace(MADE, time="2026-11-22T08:00:00+00:00"))
+    board = leaderboard([newer, record("a", 0.5)])
+    assert board.records == (newer,)
+    said = f"made at {MADE.time}; there is a newer record, of 2026-11-22T08:00:00+00:00"
+    assert board.refused == (("a-nano", said),)
+
+
+def test_what_does_not_compare_is_refused_with_the_reason() -> None:
+    others = {
+        "rules": score(0.9, rules=(("iou", "0.50"),)),
+        "truth": score(0.9, inputs={"gt": {"path": None, "sha256": "8" * 64, "bytes": 1}}),
+        "unsaid": score(0.9, inputs={}),
+        "task": Result("coco.segm@1", {"AP": 0.9}, Signature("coco.segm@1"), inputs=TRUTH, made_by=MADE),
+    }
+    records = [record("a", 0.3), record("b", 0.2), *(record(name, accuracy=result) for name, result in others.items())]
+    for order in (records, records[::-1]):
+        board = leaderboard(order)
+        assert labels(board.records) == ["a", "b"]
+        reasons = {name.removesuffix("-nano"): reason for name, reason in board.refused}
+        assert reasons.keys() == others.keys()
+        assert reasons["rules"] == "the results follow different conventions: iou is 0.50:0.95:0.05 and 0.50"
+        assert reasons["truth"].startswith("the results were measured on different ground truths: gt.json (sha256 999")
+        assert reasons["unsaid"].startswith("a result does not say which ground truth it was measured on")
+        assert reasons["task"] == "the results are of different tasks: coco.bbox@1 and coco.segm@1"
+
+
+def test_of_as_many_records_the_newest_say_the_rules() -> None:
+    later = replace(MADE, time="2027-01-01T00:00:00+00:00")
+    other = score(0.9, rules=(("iou", "0.50"),))
+    for order in permutations([record("a"), record("b", accuracy=other, made_by=later)]):
+        assert labels(leaderboard(order).records) == ["b"]
