@@ -10,10 +10,10 @@ import pytest
 
 from cvbench.errors import InputError
 from cvbench.intervals import Interval
-from cvbench.leaderboard import leaderboard, leaderboards, sign
+from cvbench.leaderboard import AXES, leaderboard, leaderboards, sign
 from cvbench.records import Model, RunRecord
 from cvbench.result import Result, Signature
-from run_records import MADE, TRUTH, record, score
+from run_records import MADE, TRUTH, cost, record, score, timing
 
 
 def labels(records: tuple[RunRecord, ...]) -> list[str]:
@@ -30,7 +30,7 @@ def test_the_best_is_first_in_whatever_order_records_come() -> None:
             "AP",
             ["b", "a", "c", "d"],
         )
-        assert board.refused == ()
+        assert (board.refused, board.notes) == ((), ())
         assert board.reference is not None
 
 
@@ -43,6 +43,7 @@ def test_errors_are_better_the_lower_they_are() -> None:
 
     board = leaderboard([of("a", 0.08, 10**9), of("b", 0.03, 10**8), of("c", 0.02, 10**10)])
     assert labels(board.records) == ["c", "b", "a"]
+    assert board.standings["macs"] == ["front", "front", "behind"]
     assert [sign(name) for name in ("NME", "FR@0.1", "EPE", "PA-MPJPE", "MPJPE_groups", "PCK@150", "AP")] == [
         -1
     ] * 5 + [1] * 2
@@ -93,3 +94,52 @@ def test_of_as_many_records_the_newest_say_the_rules() -> None:
     other = score(0.9, rules=(("iou", "0.50"),))
     for order in permutations([record("a"), record("b", accuracy=other, made_by=later)]):
         assert labels(leaderboard(order).records) == ["b"]
+
+
+def test_standings_know_intervals() -> None:
+    near = record("near", 0.39, macs=2 * 10**9, params=300_000)
+    far = record("far", 0.30, macs=2 * 10**9, params=200_000)
+    board = leaderboard([record("first", 0.40), near, far])
+    assert board.standings["macs"] == ["front", "tied", "behind"]
+    assert board.standings["params"] == ["front", "tied", "front"]
+    assert board.standings["latency"] == ["front", "tied", "behind"]
+    assert list(board.standings) == [axis.name for axis in AXES]
+    unsure = leaderboard([record("first", 0.40), replace(far, intervals={})])
+    assert unsure.standings["macs"] == ["front", "tied"], "without an interval nothing is sure"
+
+
+def test_medians_have_intervals_where_there_are_processes() -> None:
+    (axis,) = (axis for axis in AXES if axis.name == "latency")
+    value, low, high = axis.estimate(record())
+    assert value == 10.0
+    assert 9.8 < low < 10.0 < high < 10.2
+    alone = record(latency=timing(10.0, round_medians_ns=[[1e7, 1e7]]))
+    assert [math.isnan(number) for number in axis.estimate(alone)] == [False, True, True]
+    assert all(map(math.isnan, axis.estimate(record(latency=None))))
+
+
+def test_times_under_other_conditions_are_not_compared() -> None:
+    threads = {"batch": "1", "threads": "8", "dtype": "float32"}
+    fast = record("fast", 0.5, macs=10**7, latency=timing(0.1, conditions=threads))
+    board = leaderboard(
+        [fast, record("a", 0.4), record("b", 0.3, macs=2 * 10**9, latency=timing(20.0, noise=["it rained"]))]
+    )
+    assert labels(board.records) == ["fast", "a", "b"]
+    assert board.standings["latency"] == ["", "front", "behind"]
+    assert board.standings["macs"] == ["front", "behind", "behind"]
+    assert board.notes == (
+        "fast-nano was timed under other conditions (threads 8, not 1) and takes no part in the front against latency.",
+        "The latency of b-nano is noisy: it rained.",
+    )
+
+
+def test_parameters_may_be_the_cards() -> None:
+    (axis,) = (axis for axis in AXES if axis.name == "params")
+    assert axis.estimate(record(cost=None)) == (250_000.0,) * 3
+    assert axis.estimate(record(cost=cost(1, 7))) == (7.0,) * 3
+
+
+def test_costs_by_other_rules_are_told() -> None:
+    other = Result("model.cost@2", {"macs": 1.0}, Signature("model.cost@2"), made_by=MADE)
+    board = leaderboard([record("a"), record("b", 0.1, cost=other)])
+    assert board.notes == ("Costs were counted by 2 rules: `model.cost@1|input:1x3x128x128`, `model.cost@2`.",)
