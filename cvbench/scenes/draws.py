@@ -41,9 +41,9 @@ class Draws:
     --------
     >>> draws = Draws(7, 0)
     >>> [draws.between(1, 6) for _ in range(5)]
-    [6, 4, 1, 4, 5]
+    [4, 6, 4, 6, 3]
     >>> Draws(7).child(0).between(1, 6)
-    6
+    4
     """
 
     __slots__ = ("_key", "_state")

@@ -26,7 +26,7 @@ def scene(split: str, index: int) -> Scene:
     --------
     >>> from cvbench import scenes
     >>> len(scenes.scene("val", 0).entities)
-    7
+    10
     """
     if index not in range(images_of(split)):
         raise InputError(f"image {index}; {split} has images 0 to {SPLITS[split] - 1}")
@@ -56,7 +56,7 @@ def generate(split: str, index: int) -> Sample:
     >>> from cvbench import scenes
     >>> sample = scenes.generate("val", 0)
     >>> sample.image.shape, [scenes.CATEGORIES[category] for category in sample.categories.tolist()]
-    ((128, 128, 3), ['disc'])
+    ((128, 128, 3), ['face', 'person', 'person', 'ring', 'star'])
     """
     return render(scene(split, index))
 
@@ -121,7 +121,7 @@ def dataset(split: str, limit: int | None = None) -> Dataset:
     --------
     >>> from cvbench import scenes
     >>> sum(len(sample) for sample in scenes.dataset("val", 3))
-    10
+    17
     """
     images = images_of(split)
     if limit is not None and not 1 <= limit <= images:

@@ -124,10 +124,10 @@ def test_ids_are_the_same_in_all_documents(truths):
             assert record["num_keypoints"] == sum(seen > 0 for seen in record["keypoints"][2::3])
 
 
-def test_crowds_of_people_have_no_keypoints_and_faces_are_whole():
-    people = scenes.ground_truth("val", "person_keypoints", LIMIT)["annotations"]
+def test_crowds_of_people_have_no_keypoints_and_faces_are_whole(truths):
+    people = truths["person_keypoints"]["annotations"]
     assert all(record["num_keypoints"] == 0 for record in people if record["iscrowd"])
-    faces = scenes.ground_truth("val", "face_landmarks", LIMIT)["annotations"]
+    faces = truths["face_landmarks"]["annotations"]
     assert faces
     assert all(record["num_keypoints"] == 5 and not record["iscrowd"] for record in faces)
 
