@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any
 
 from numpy.typing import NDArray
@@ -160,7 +161,9 @@ def _loaded(models: Mapping[str, Any], device: str) -> dict[str, tuple[Any, Any]
 
 
 def _described(given: Any, module: Any) -> Input:
-    return {"path": given if isinstance(given, str) else None, "type": type(module).__name__}
+    """What is known of a model, and the torch that ran it."""
+    path = given if isinstance(given, str) else None
+    return {"path": path, "type": type(module).__name__, "torch": metadata.version("torch")}
 
 
 def _image(size: CountSpec | None) -> tuple[int, ...]:
