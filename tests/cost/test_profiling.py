@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import cvbench
+from cvbench import profiling
+from cvbench.cost.counter import CONVENTION, VERSION, count
+from cvbench.cost.latency import Latency
+from cvbench.cost.machine import Machine
+from cvbench.cost.spec import CountSpec
+from cvbench.cost.tables import for_people, meaning
+from cvbench.cost.turns import ColdStart, Plan
+from cvbench.cost.workload import Conditions, Workload
+from cvbench.errors import InputError, MissingDependency
+from cvbench.profiling import Timed, profile
+from cvbench.result import Result
+
+IMAGE = (2, 3, 8, 8)
+MACHINE = Machine("a processor", 2, "float32", "2", "2026-01-01", 1e11, 2e11, ((10**6, 2e10),), 1e-6)
+
+
+def network() -> nn.Module:
+    body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    return nn.Sequential(body, nn.Flatten(), nn.Linear(144, 5, bias=False))
+
+
+class Inverse(nn.Module):
+    """Runs an operator that has no formula."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.linalg.svdvals(x)
+
+
+class TwoStages(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone, self.head = nn.Conv2d(3, 4, 1), nn.Linear(7, 2)
+
+    def count_parts(self, spec: CountSpec, image: Tensor) -> Any:
+        yield "backbone"
+        self.backbone(image)
+        yield "head"
+        self.head(image.new_empty(spec.proposals, 7))
+
+
+def test_a_result_has_what_was_counted() -> None:
+    model = network()
+    result, counted = profile(model, IMAGE), count(model, IMAGE)
+    assert list(result.values)[:5] == ["params", "params_trainable", "macs", "flops", "activations"]
+    assert list(result.values)[5:] == ["bytes_unfused", "bytes_fused", "peak_activation_bytes", "ai"]
+    assert result.values == {name: float(getattr(counted, name)) for name in result.values}
+    assert list(result.tables) == ["per_module", "per_operator", "per_depth", "unknown"]
+    assert result.tables["unknown"] == []
+    assert result.inputs["model"] == {"path": None, "type": "Sequential", "torch": torch.__version__}
+    assert all(meaning(name) for name in result.values)
+
+
+def test_the_signature_says_what_is_counted_by_whom_and_on_what() -> None:
+    result = profile(network(), "2x3x8x8")
+    conventions = dict(result.signature.conventions)
+    assert result.task == "model.cost@1"
+    assert conventions == {
+        "counter": f"cvbench@{VERSION}",
+        "input": "2x3x8x8",
+        "counts": f"{CONVENTION}; forward in evaluation mode",
+    }
+    assert Result.from_json(result.to_json()).same_scores(result)
+    both = dict(profile(network(), IMAGE, backward=True).signature.conventions)
+    assert both["counts"].endswith("forward and backward in training mode")
+
+
+def test_tables_add_up() -> None:
+    result = profile(network(), IMAGE)
+    modules = result.tables["per_module"]
+    assert [row["module"] for row in modules] == ["(model)", "0", "0.0", "0.1", "1", "2"]
+    for name in ("macs", "flops"):
+        assert modules[0][name] == sum(int(row[f"own_{name}"]) for row in modules) == result.values[name]
+        for table in ("per_operator", "per_depth"):
+            assert sum(int(row[name]) for row in result.tables[table]) == result.values[name]
+    flops = [row["flops"] for row in result.tables["per_operator"]]
+    assert flops == sorted(flops, key=int, reverse=True)
+    assert [row["depth"] for row in result.tables["per_depth"]] == [1, 2]
+
+
+def test_inputs_are_described_by_their_shapes() -> None:
+    class Adds(nn.Module):
+        def forward(self, a: Tensor, index: Tensor) -> Tensor:
+            return a + index
+
+    result = profile(Adds(), inputs={"a": torch.ones(2, 3), "index": torch.tensor(1)})
+    assert dict(result.signature.conventions)["input"] == "2x3,():int64"
+    assert result.values["flops"] == 6
+
+
+def test_parts_are_counted_at_the_pinned_sizes() -> None:
+    result = profile(TwoStages(), CountSpec(IMAGE, proposals=30))
+    assert [(row["part"], row["macs"]) for row in result.tables["per_part"]] == [
+        ("backbone", 2 * 64 * 12),
+        ("head", 30 * 14),
+    ]
+    conventions = dict(result.signature.conventions)
+    assert (conventions["proposals"], conventions["masks"]) == ("30", "100")
+
+
+def test_unknown_operators_are_listed_noted_and_refused_when_strict() -> None:
+    result = profile(Inverse(), IMAGE)
+    assert result.tables["unknown"] == [{"operator": "aten._linalg_svd", "calls": 1}]
+    assert result.counts["unknown_operators"] == 1
+    assert result.notes == ["aten._linalg_svd has no formula: macs and flops lack 1 call"]
+    with pytest.raises(InputError, match=r"^Inverse: aten._linalg_svd on \(2, 3, 8, 8\) has no formula"):
+        profile(Inverse(), IMAGE, strict=True)
