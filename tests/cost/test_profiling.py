@@ -117,3 +117,74 @@ def test_unknown_operators_are_listed_noted_and_refused_when_strict() -> None:
     assert result.notes == ["aten._linalg_svd has no formula: macs and flops lack 1 call"]
     with pytest.raises(InputError, match=r"^Inverse: aten._linalg_svd on \(2, 3, 8, 8\) has no formula"):
         profile(Inverse(), IMAGE, strict=True)
+
+
+# Several models, other counters --------------------------------------------------------------------------------------
+
+
+def test_several_models_are_one_table() -> None:
+    models = {"small": network(), "odd": Inverse()}
+    result = profile(models, IMAGE)
+    assert result.values == {}
+    assert [row["model"] for row in result.tables["models"]] == ["small", "odd"]
+    for row, model in zip(result.tables["models"], models.values(), strict=True):
+        assert {name: row[name] for name in row if name != "model"} == profile(model, IMAGE).values
+    assert [(row["model"], row["depth"]) for row in result.tables["per_depth"]] == [
+        ("small", "1"),
+        ("small", "2"),
+        ("odd", "0"),
+    ]
+    assert result.notes == ["odd: aten._linalg_svd has no formula: macs and flops lack 1 call"]
+    assert result.counts["models"] == 2
+    assert list(result.inputs) == ["small", "odd"]
+    assert Result.from_json(result.to_json()).same_scores(result)
+
+
+@pytest.mark.parametrize("backend", ["fvcore", "torch"])
+def test_other_counters_count_in_our_place(backend: str) -> None:
+    model = network()
+    result = profile(model, IMAGE, backend=backend)
+    assert list(result.values) == ["params", "params_trainable", "macs", "reported"]
+    ours = profile(model, IMAGE).values
+    assert {name: result.values[name] for name in ("params", "macs")} == {
+        "params": ours["params"],
+        "macs": ours["macs"],
+    }
+    conventions = dict(result.signature.conventions)
+    assert conventions["counter"].startswith(f"{backend}@")
+    assert conventions["device"] == ("cpu" if backend == "fvcore" else "meta")
+
+
+def test_strict_holds_for_other_counters() -> None:
+    model = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(3, 4, 3, padding="same"))
+    result = profile(model, IMAGE, backend="fvcore")
+    assert result.notes == [
+        "fvcore has no rule for aten::max_pool2d: 1 call",
+        "fvcore has no rule for aten::_convolution_mode: 1 call",
+    ]
+    with pytest.raises(InputError, match=r"fvcore has no rule for aten::max_pool2d \(1 call\), aten::_convolution"):
+        profile(model, IMAGE, backend="fvcore", strict=True)
+
+
+def test_counters_side_by_side() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding="same"), nn.Conv2d(4, 4, 1))
+    result = profile(model, IMAGE, compare=True)
+    padded, plain = 2 * 64 * 4 * 27, 2 * 64 * 16
+    assert [(row["counter"], row["macs"]) for row in result.tables["counters"]] == [
+        ("cvbench", padded + plain),
+        ("fvcore", plain),
+        ("torch", padded + plain),
+    ]
+    assert result.tables["counters"][1]["of_ours"] == plain / (padded + plain)
+    (row,) = result.tables["differences"]
+    assert (row["operators"], row["first"], row["cvbench"], row["fvcore"]) == ("aten.convolution", "0", padded, 0)
+    assert {"operator": "aten::_convolution_mode", "counter": "fvcore", "calls": 1} in result.tables["uncounted"]
+
+
+def test_a_counter_that_fails_has_no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fvcore.nn", None)
+    result = profile(nn.Conv2d(3, 4, 1), IMAGE, compare=True)
+    assert np.isnan([row["macs"] for row in result.tables["counters"]]).tolist() == [False, True, False]
+    assert result.notes[0] == "fvcore has no figures: fvcore is not installed; pip install 'cvbench[models]'"
+    with pytest.raises(MissingDependency, match="fvcore"):
+        profile(nn.Conv2d(3, 4, 1), IMAGE, backend="fvcore")
