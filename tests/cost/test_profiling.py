@@ -188,3 +188,92 @@ def test_a_counter_that_fails_has_no_figures(monkeypatch: pytest.MonkeyPatch) ->
     assert result.notes[0] == "fvcore has no figures: fvcore is not installed; pip install 'cvbench[models]'"
     with pytest.raises(MissingDependency, match="fvcore"):
         profile(nn.Conv2d(3, 4, 1), IMAGE, backend="fvcore")
+
+
+# Time ----------------------------------------------------------------------------------------------------------------
+
+
+def times(name: str, conditions: Conditions, milliseconds: float, noise: tuple[str, ...] = ()) -> Latency:
+    samples = np.full(5, int(milliseconds * 1e6))
+    places = np.zeros(5, np.int64)
+    cold = ColdStart(1.0, 0.5, 1e8, 3e8, {"torch": conditions.threads})
+    calibration = np.full((1, 1, 2), 1000)
+    return Latency(
+        name, conditions, Plan(1, 1, 5), {"forward": samples}, places, places, np.full((1, 1), 5), calibration, cold,
+        0.0, noise,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What was asked of the stopwatch, which says 2 ms for the first model, 4 ms for the second, …"""
+    asked: dict[str, Any] = {}
+
+    def measure(builds: Mapping[str, Any], **options: Any) -> dict[str, Latency]:
+        asked.update(options, builds=builds)
+        return {name: times(name, options["conditions"], 2.0 * (i + 1)) for i, name in enumerate(builds)}
+
+    monkeypatch.setattr(profiling, "measure_latencies", measure)
+    return asked
+
+
+def test_predicted_time_is_that_of_the_rates() -> None:
+    result = profile(network(), IMAGE, roofline=MACHINE)
+    rows = result.tables["roofline"]
+    assert sum(float(row["ms"]) for row in rows) == pytest.approx(result.values["roofline_ms"], rel=1e-12)  # their sum
+    assert result.notes == ["rates of a processor, 2 threads, float32, of 2026-01-01"]
+    assert dict(result.signature.conventions)["threads"] == "2"
+    assert "roofline_ms" not in profile(network(), IMAGE).values
+
+
+def test_measured_time_stands_beside_the_predicted(measured: dict[str, Any]) -> None:
+    result = profile(network(), IMAGE, roofline=MACHINE, latency=Plan(1, 1, 5))
+    assert measured["conditions"] == Conditions(batch=2, threads=2)
+    assert measured["plan"] == Plan(1, 1, 5)
+    assert result.values["forward_p50_ms"] == 2.0
+    assert result.values["efficiency"] == result.values["roofline_ms"] / 2.0
+    assert result.arrays["latency_forward_ns"].tolist() == [2_000_000] * 5
+    assert dict(result.signature.conventions)["memory_format"] == "contiguous"
+    assert result.tables["latency"][0]["stage"] == "forward"
+    assert all(meaning(name) for name in result.values)
+
+
+def test_models_are_timed_side_by_side(measured: dict[str, Any]) -> None:
+    result = profile({"a": network(), "b": network()}, IMAGE, roofline=False, latency=True, threads=3)
+    assert list(measured["builds"]) == ["a", "b"]
+    assert measured["conditions"].threads == 3
+    assert [row["forward_p50_ms"] for row in result.tables["models"]] == [2.0, 4.0]
+    assert "roofline_ms" not in result.tables["models"][0]
+    assert set(result.arrays) >= {"a/latency_forward_ns", "b/latency_forward_ns"}
+
+
+def test_the_machine_is_measured_where_time_is_asked_for(
+    measured: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Machine, "load", lambda threads, dtype: MACHINE)
+    assert "efficiency" in profile(network(), IMAGE, latency=True).values
+    assert "roofline_ms" in profile(network(), IMAGE, roofline=True).values
+
+
+class WithStages(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 1
+
+    def workload(self, conditions: Conditions) -> Workload:
+        return Workload([torch.zeros(conditions.batch)], self, post=lambda x: x.sum())
+
+
+def test_a_model_may_bring_its_stages() -> None:
+    workload = Timed(WithStages(), (3, 8, 8))(Conditions(batch=4))
+    assert list(workload.stages) == ["forward", "post"]
+    assert workload.post is not None
+    assert workload.post(workload.forward(workload.inputs[0])) == 4
+
+
+def test_a_named_model_is_built_where_it_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "timed_models.py").write_text("from torch import nn\ndef build(): return nn.Conv2d(3, 4, 3)\n")
+    monkeypatch.chdir(tmp_path)
+    workload = Timed("timed_models:build", (3, 8, 8))(Conditions(batch=2))
+    assert workload.forward(workload.inputs[0]).shape == (2, 4, 6, 6)
+    result = profile("timed_models:build", "1x3x8x8")
+    assert result.inputs["model"]["path"] == "timed_models:build"
