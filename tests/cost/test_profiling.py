@@ -277,3 +277,56 @@ def test_a_named_model_is_built_where_it_is_timed(tmp_path: Path, monkeypatch: p
     assert workload.forward(workload.inputs[0]).shape == (2, 4, 6, 6)
     result = profile("timed_models:build", "1x3x8x8")
     assert result.inputs["model"]["path"] == "timed_models:build"
+
+
+# Refusals ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "expected either input_size or inputs"),
+        ({"input_size": IMAGE, "inputs": 1}, "expected either input_size or inputs"),
+        ({"input_size": IMAGE, "backend": "torhc"}, "backend 'torhc' is unknown; did you mean 'torch'?"),
+        ({"input_size": IMAGE, "backend": "torch", "backward": True}, "forward pass only; leave out backward"),
+        ({"input_size": IMAGE, "compare": True, "backward": True}, "forward pass only; leave out backward"),
+        ({"input_size": IMAGE, "backend": "torch", "compare": True}, "compare needs the counts of cvbench"),
+        ({"input_size": IMAGE, "backend": "torch", "roofline": MACHINE}, "roofline needs the counts of cvbench"),
+        ({"input_size": IMAGE, "backend": "fvcore", "latency": True}, "latency needs the counts of cvbench; leave out"),
+        ({"inputs": torch.ones(IMAGE), "latency": True}, "expected input_size in place of inputs"),
+        ({"input_size": ((1, 3), (1, 3)), "latency": True}, r"not on 1x3,1x3; .* by a method workload\(conditions\)"),
+        ({"input_size": "1x3:int64", "latency": True}, "floating-point numbers, not on 1x3:int64"),
+        ({"input_size": IMAGE, "latency": True, "threads": 1, "roofline": MACHINE}, "2 threads; asked for are 1"),
+    ],
+)
+def test_options_that_do_not_go_together(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        profile(network(), **options)
+
+
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(InputError, match="there are no models"):
+        profile({}, IMAGE)
+    with pytest.raises(InputError, match="a int is no model"):
+        profile(3, IMAGE)
+    with pytest.raises(InputError, match="Conv2d: the weights are on meta and have no values"):
+        profile(nn.Conv2d(3, 4, 1, device="meta"), IMAGE, latency=True)
+
+
+def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingDependency, match=r"pip install 'cvbench\[models\]'"):
+        cvbench.profile("a:b", IMAGE)
+
+
+# For people ----------------------------------------------------------------------------------------------------------
+
+
+def test_tables_for_people_are_narrow_and_shallow() -> None:
+    result = profile(network(), IMAGE)
+    shown = for_people(result, 1)
+    assert [row["module"] for row in shown.tables["per_module"]] == ["(model)", "0", "1", "2"]
+    assert "bytes_fused" not in shown.tables["per_module"][0]
+    kinds = [{row["kind"] for row in each.tables["per_operator"]} for each in (result, shown)]
+    assert kinds == [{"conv", "pointwise", "matmul", "free"}, {"conv", "pointwise", "matmul"}]
+    assert (shown.values, shown.tables["per_depth"]) == (result.values, result.tables["per_depth"])
