@@ -125,6 +125,7 @@ Examples:
   cvbench score coco.bbox gt.json preds.json    the official figures
   cvbench check coco.bbox gt.json preds.json    everything that is wrong with two files
   cvbench profile mymodels:build                what a model costs
+  cvbench scenes --split val -o scenes          images with every kind of ground truth
 """
 
 
@@ -519,3 +520,48 @@ def _cost_style(result: Result, per_module: bool, per_operator: bool, notes: boo
     asked = {"per_module": per_module, "per_operator": per_operator, "per_depth": False}
     tables = [name for name in result.tables if asked.get(name, True)]
     return Style({name: meaning(name) for name in result.values}, (), tables, notes, QUANTITIES)
+
+
+# scenes
+
+
+class Split(str, Enum):
+    """The splits of the scenes; `cvbench.scenes.SPLITS` is behind a heavy import."""
+
+    train = "train"
+    val = "val"
+
+
+@app.command(epilog="\b\nExamples:\n  cvbench scenes -o val\n  cvbench scenes --split train --limit 100 -o train\n")
+def scenes(
+    output: Annotated[
+        str,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Folder to make; it must not be there, or be empty.",
+            show_default=False,
+        ),
+    ],
+    split: Annotated[Split, typer.Option(help="Which images.")] = Split.val,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only the first N images.", show_default=False)
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Threads to use. [default: one per processor]", show_default=False),
+    ] = None,
+) -> None:
+    """Write images of the procedural world with every kind of ground truth.
+
+    The same files on every machine: PNG images, COCO instances, joints and landmarks, panoptic segments, label maps.
+    """
+    with readable_errors():
+        from cvbench.progress import watched
+        from cvbench.scenes import dataset, write_folder
+
+        images = len(dataset(split.value, limit))
+        with watched(say) as progress:
+            write_folder(output, split.value, limit, threads=threads, progress=progress)
+        say(f"{images} image{'s' if images > 1 else ''} of {split.value} with their ground truths in {output}")

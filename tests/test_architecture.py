@@ -44,7 +44,7 @@ BELOW = {
     "leaderboard": ("records", "tasks", "pareto"),
     "publishing": ("leaderboard", "plots"),
     "plots": ("tasks", "report"),
-    "cli": ("scoring", "profiling", "report", "plots", "progress"),
+    "cli": ("scoring", "profiling", "report", "plots", "progress", "scenes"),
     "__main__": ("cli",),
     "__init__": ("scoring", "profiling"),
 }
