@@ -1,4 +1,4 @@
-"""Plots of the curves in a result: precision over recall, hits over thresholds, cumulative errors.
+"""Plots of the curves in a result (precision over recall, hits over thresholds, cumulative errors) and of leaderboards.
 
 `PLOTS` turns the arrays of a result into `Curves`, which are plain data in the field's terms, and `draw` puts these
 into a file; matplotlib is loaded there and nowhere else. The number beside a line is the figure named above it, rounded
@@ -79,6 +79,57 @@ class Curves:
     y_label: str
     x_limits: tuple[float, float]
     lines: tuple[Line, ...]
+    signature: str
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One cost that models are held against.
+
+    Attributes
+    ----------
+    label
+        Of the x axis, with its unit.
+    x : (N,) float64
+        Above 0; NaN where unknown.
+    x_ends : (N, 2) float64
+        Ends of an interval; NaN where unknown.
+    standings
+        Of each model, ``front``, ``tied`` or ``behind`` (`cvbench.pareto.standings`); others are not drawn.
+    """
+
+    label: str
+    x: Float
+    x_ends: Float
+    standings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Tradeoff:
+    """Accuracy of N models against several costs, side by side, since orders differ from cost to cost.
+
+    Attributes
+    ----------
+    title
+    figure
+        What the accuracy is called, ``AP``.
+    names
+        Of the models, best first.
+    y : (N,) float64
+    y_ends : (N, 2) float64
+        Ends of an interval; NaN where unknown.
+    panels
+        One per cost.
+    signature
+        The rules by which the accuracy came about, and what else tells one picture from another.
+    """
+
+    title: str
+    figure: str
+    names: tuple[str, ...]
+    y: Float
+    y_ends: Float
+    panels: tuple[Panel, ...]
     signature: str
 
 
@@ -258,8 +309,8 @@ def plot(result: Result, path: str | os.PathLike[str]) -> None:
     draw(PLOTS[str(find(result.task).plot)](result), path)
 
 
-def draw(curves: Curves, path: str | os.PathLike[str]) -> None:
-    """Draw curves into a file, which holds the old picture or the new one at every moment.
+def draw(curves: Curves | Tradeoff, path: str | os.PathLike[str]) -> None:
+    """Draw curves, or models against their costs, into a file, which holds the old picture or the new one at any time.
 
     The same curves give the same bytes. What is undefined is named in the legend and not drawn.
 
@@ -274,7 +325,8 @@ def draw(curves: Curves, path: str | os.PathLike[str]) -> None:
 
     picture = io.BytesIO()
     with style.context(["default", _STYLE]):
-        _figure(curves).savefig(picture, format=form, metadata=_metadata(curves, form))
+        drawn = _figure(curves) if isinstance(curves, Curves) else _tradeoff_figure(curves)
+        drawn.savefig(picture, format=form, metadata=_metadata(curves, form))
     replace_file(path, picture.getvalue())
 
 
@@ -286,7 +338,7 @@ def _form(path: str | os.PathLike[str]) -> str:
     return suffix.lower().removeprefix(".")
 
 
-def _metadata(curves: Curves, form: str) -> dict[str, str | None]:
+def _metadata(curves: Curves | Tradeoff, form: str) -> dict[str, str | None]:
     """What the file says of itself; no time of its making."""
     if form == "pdf":
         return {"Title": curves.title, "Subject": curves.signature, "CreationDate": None}
@@ -355,6 +407,61 @@ def _figure(curves: Curves) -> Figure:
     for text, label in zip(legend.get_texts(), labels, strict=True):
         text.set(text=label, parse_math=False)  # given to the legend, "_" in front would hide it and "$" set formulas
     return figure
+
+
+_SIGNS = "os^DvPX"
+"""Of models: with each of the colours in turn, 42 that can be told apart."""
+_STANDINGS: dict[str, dict[str, Any]] = {
+    "front": {},
+    "tied": {"markerfacecolor": "white"},
+    "behind": {"alpha": 0.35},
+}
+
+
+def _tradeoff_figure(tradeoff: Tradeoff) -> Figure:
+    """Two panels to a row; full signs on the front, hollow ones tied with it, pale ones behind it."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    rows = math.ceil(len(tradeoff.panels) / 2)
+    labels = [f"{_said(y)}  {_shown(name)}" for name, y in zip(tradeoff.names, tradeoff.y, strict=True)]
+    size = 7.2 + 0.07 * max(map(len, labels), default=0), max(3.0 * rows + 0.4, 1.0 + 0.19 * len(labels))
+    figure = Figure(size, layout="constrained")
+    signs: list[dict[str, Any]] = [{"color": colour, "marker": sign} for sign in _SIGNS for colour in _COLOURS]
+    signs += [_OTHER | {"marker": "."}] * max(len(labels) - len(signs), 0)
+    for i, panel in enumerate(tradeoff.panels):
+        axes = figure.add_subplot(rows, 2, i + 1, xscale="log", xlabel=panel.label)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_ylabel("" if i % 2 else tradeoff.figure, parse_math=False)
+        shown = [j for j, standing in enumerate(panel.standings) if standing in _STANDINGS]
+        for j in shown:
+            x, y = panel.x[j], tradeoff.y[j]
+            bars: dict[str, Any] = {"xerr": _bar(x, panel.x_ends[j]), "yerr": _bar(y, tradeoff.y_ends[j])}
+            axes.errorbar(x, y, **bars, linestyle="none", elinewidth=0.8, **signs[j], **_STANDINGS[panel.standings[j]])
+        front = np.array(sorted((panel.x[j], tradeoff.y[j]) for j in shown if panel.standings[j] == "front"))
+        axes.plot(*front.reshape(-1, 2).T, drawstyle="steps-post", color=_WHOLE, linewidth=0.8, zorder=1.5)
+    _tradeoff_legend(figure, tradeoff, labels, signs)
+    return figure
+
+
+def _tradeoff_legend(figure: Figure, tradeoff: Tradeoff, labels: list[str], signs: list[dict[str, Any]]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], linestyle="none", **sign) for sign, _ in zip(signs, labels, strict=False)]
+    title = f"{_shown(tradeoff.title)} (full: on the front, hollow: tied with it, pale: behind)"
+    figure.suptitle(title, x=0.01, ha="left", size=10.0, parse_math=False)
+    legend = figure.legend(
+        handles, [""] * len(labels), title=tradeoff.figure, alignment="left", loc="outside right upper"
+    )
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set(text=label, parse_math=False)  # as above
+
+
+def _bar(value: float, ends: Float) -> list[list[float]] | None:
+    """How far an interval reaches to both sides; nothing where an end is not known."""
+    return None if np.isnan(ends).any() else [[max(value - ends[0], 0.0)], [max(ends[1] - value, 0.0)]]
 
 
 def _look(line: Line, look: dict[str, Any]) -> dict[str, Any]:

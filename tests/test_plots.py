@@ -23,7 +23,18 @@ from cvbench.metrics.landmarks import nme
 from cvbench.metrics.limbs import pcp
 from cvbench.metrics.mpii import pckh
 from cvbench.metrics.pose3d import mpjpe
-from cvbench.plots import Curves, Line, cumulative_errors, draw, hits_over_thresholds, plot, plottable, precision_recall
+from cvbench.plots import (
+    Curves,
+    Line,
+    Panel,
+    Tradeoff,
+    cumulative_errors,
+    draw,
+    hits_over_thresholds,
+    plot,
+    plottable,
+    precision_recall,
+)
 from cvbench.result import Result, Signature
 from cvbench.tasks import TASKS
 
@@ -219,6 +230,57 @@ def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
     shown = ["_hidden", "$x^2$", "$", "a\\tb", "über", "\ufffd\ufffd", f"{'x' * 39}…", "y" * 40]
     assert texts_of(plots._figure(curves)) == [f"0.50000  {name}" for name in shown]
     draw(replace(curves, title="$\\frac$"), tmp_path / "curves.png")  # formulas would be refused
+
+
+# Models against their costs
+
+
+def models(n: int = 4) -> Tradeoff:
+    """One on the front, one tied with it, one behind, the others undefined."""
+    x, y = np.arange(1.0, n + 1), 1 / np.arange(2.0, n + 2)
+    x[3:] = math.nan
+    ends = np.stack([x - 0.5, x + 0.5], axis=1)
+    panel = Panel("GMACs", x, ends, ("front", "tied", "behind", *[""] * (n - 3)))
+    unknown = replace(panel, label="p50, ms", x_ends=np.full((n, 2), np.nan))
+    empty = replace(panel, label="MB moved", x=np.full(n, np.nan), standings=("",) * n)
+    names = tuple(f"model_{i}$" for i in range(n))
+    return Tradeoff(
+        "scenes", "AP", names, y, np.stack([y - 0.1, y + 0.05], 1), (panel, unknown, empty), "task@1|rule:1"
+    )
+
+
+def test_models_stand_against_each_cost() -> None:
+    figure = plots._tradeoff_figure(models())
+    assert [axes.get_xlabel() for axes in figure.axes] == ["GMACs", "p50, ms", "MB moved"]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["AP", "", "AP"]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [f"{1 / (i + 2):.5f}  model_{i}$" for i in range(4)]
+    signs = [container.lines[0] for container in figure.axes[0].containers]
+    assert [tuple(sign.get_xydata()[0]) for sign in signs] == [(1.0, 1 / 2), (2.0, 1 / 3), (3.0, 1 / 4)]
+    assert [sign.get_markerfacecolor() == "white" for sign in signs] == [False, True, False]
+    assert [sign.get_alpha() for sign in signs] == [None, None, 0.35]
+    assert [len(axes.containers) for axes in figure.axes] == [3, 3, 0]
+    # intervals of both, or of the accuracy alone
+    assert [[len(each.lines[2]) for each in axes.containers] for axes in figure.axes] == [[2] * 3, [1] * 3, []]
+    across, up = (bars.get_segments()[0].tolist() for bars in figure.axes[0].containers[0].lines[2])
+    assert across == [[0.5, 0.5], [1.5, 0.5]]
+    np.testing.assert_allclose(up, [[1.0, 0.4], [1.0, 0.55]], rtol=1e-15)  # the value less and plus a length
+
+
+def test_many_models_can_be_told_apart_or_are_grey() -> None:
+    legend = plots._tradeoff_figure(models(45)).legends[0]
+    looks = [(line.get_color(), line.get_marker()) for line in legend.get_lines()]
+    assert len(set(looks[:42])) == 42
+    assert set(looks[42:]) == {("#c4c4c4", ".")}
+
+
+@pytest.mark.parametrize("form", plots.FORMATS)
+def test_equal_models_are_equal_bytes_and_say_their_rules(tmp_path: Path, form: str) -> None:
+    for name in "ab":
+        draw(models(), tmp_path / f"{name}.{form}")
+    content = (tmp_path / f"a.{form}").read_bytes()
+    assert content == (tmp_path / f"b.{form}").read_bytes()
+    assert b"task@1|rule:1" in content
 
 
 # Files
