@@ -522,3 +522,69 @@ def test_a_file_sees_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     bar.close()
     assert not bar._timer.is_alive()
     assert file.getvalue() == ""
+
+
+# profile
+
+MODELS = """
+import torch
+from torch import nn
+def small(): return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5))
+def padded(): return nn.Conv2d(3, 4, 3, padding="same")
+class Inverse(nn.Module):
+    def forward(self, x): return torch.linalg.svdvals(x)
+class Asks(nn.Module):
+    def forward(self, x): return x if x.sum() > 0 else -x
+def fails(): raise ValueError("no such size")
+"""
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with models."""
+    (tmp_path / "command_models.py").write_text(MODELS, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "command_models", raising=False)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("models")
+def test_profile_prints_figures_and_signature(run: Run) -> None:
+    answer = run("profile", "command_models:small", "-i", "1x3x8x8")
+    assert (answer.code, answer.err) == (0, "")
+    figures, counts, signature = answer.out.split("\n\n")
+    words = [line.split(maxsplit=3) for line in figures.splitlines()]
+    assert [line[0] for line in words][:3] == ["params", "params_trainable", "macs"]
+    assert words[2] == ["macs", "4.608", "k", "multiply-accumulates of convolution, matrix product and attention"]
+    assert counts == "operators 5"
+    assert signature.startswith("model.cost@1|counter:cvbench@1|input:1x3x8x8|counts:macs: convolution,")
+
+
+@pytest.mark.usefixtures("models")
+def test_profile_shows_modules_and_operators_on_request(run: Run) -> None:
+    answer = run("profile", "command_models:small", "-i", "1x3x8x8", "--depth", "1", "--per-operator")
+    _, modules, operators, *_ = answer.out.split("\n\n")
+    assert [line.split()[0] for line in modules.splitlines()] == ["module", "(model)", "0", "1", "2", "3"]
+    listed = [line.split()[0] for line in operators.splitlines()]
+    assert listed == ["operator", "aten.convolution", "aten.addmm", "aten.relu"]
+
+
+def test_profile_writes_full_precision(run: Run, models: Path) -> None:
+    run("profile", "command_models:small", "-i", "1x3x8x8", "-o", models / "cost.json", "--depth", "0")
+    result = Result.load(models / "cost.json")
+    assert result.values["macs"] == 36 * 4 * 27 + 144 * 5
+    assert len(result.tables["per_module"]) == 5
+    rows = csv.DictReader(io.StringIO(run("profile", "command_models:small", "-i", "1x3x8x8", "--format", "csv").out))
+    values = {row["metric"]: float(row["value"]) for row in rows if row["table"] == "values"}
+    assert values == result.values
+
+
+@pytest.mark.usefixtures("models")
+def test_profile_of_several_models_is_one_table(run: Run) -> None:
+    names = ["command_models:small", "command_models:padded"]
+    answer = run("profile", *names, "-i", "1x3x8x8")
+    table = answer.out.split("\n\n")[0].splitlines()
+    assert table[0].split()[:4] == ["model", "params", "macs", "flops"]
+    assert [line.split()[0] for line in table[1:]] == names
+    markdown = run("profile", *names, "-i", "1x3x8x8", "--format", "md").out
+    assert "### models\n\n| model " in markdown
