@@ -588,3 +588,69 @@ def test_profile_of_several_models_is_one_table(run: Run) -> None:
     assert [line.split()[0] for line in table[1:]] == names
     markdown = run("profile", *names, "-i", "1x3x8x8", "--format", "md").out
     assert "### models\n\n| model " in markdown
+
+
+@pytest.mark.usefixtures("models")
+def test_profile_compares_counters(run: Run) -> None:
+    answer = run("profile", "command_models:padded", "-i", "1x3x8x8", "--compare")
+    _, counters, differences, uncounted, *_ = answer.out.split("\n\n")
+    macs = [line.split()[:1] + line.split()[2:4] for line in counters.splitlines()[1:]]
+    assert macs == [["cvbench", "6.912", "k"], ["fvcore", "0", "0.00000"], ["torch", "6.912", "k"]]
+    assert differences.splitlines()[1].split()[:2] == ["aten.convolution", "1"]
+    assert "aten::_convolution_mode" in uncounted
+    assert "note: fvcore counts macs: conv, linear, matmul" in answer.err
+
+
+@pytest.mark.usefixtures("models")
+def test_profile_says_what_has_no_formula(run: Run) -> None:
+    answer = run("profile", "command_models:Inverse", "-i", "1x3x8x8")
+    assert answer.code == 0
+    assert "aten._linalg_svd      1" in answer.out
+    assert answer.err == "note: aten._linalg_svd has no formula: macs and flops lack 1 call\n"
+    strict = run("profile", "command_models:Inverse", "-i", "1x3x8x8", "--strict")
+    assert (strict.code, strict.out) == (2, "")
+    assert strict.err.startswith("error: Inverse: aten._linalg_svd on (1, 3, 8, 8) has no formula; give it one with")
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["command_models"], "error: command_models: expected package.module:build, a module and a function"),
+        (["no_models:build"], "error: no_models:build: no_models cannot be imported: ModuleNotFoundError: No module"),
+        (["command_models:smal"], "error: command_models:smal: command_models has no 'smal'; did you mean 'small'?"),
+        (["command_models:fails"], "error: command_models:fails: the builder fails: ValueError: no such size ("),
+        (["command_models:small"], "error: Sequential.3: the model fails on (1, 197136): RuntimeError: "),
+        (["command_models:Asks"], "error: Asks: the model fails on (1, 3, 224, 224): RuntimeError: "),
+        (["command_models:small", "-i", "3y8"], "error: input size '3y8': '3y8' is no shape; expected sizes as in"),
+        (["command_models:small"] * 2, "error: command_models:small is named twice"),
+        (["command_models:small", "--arrays", "t.npz"], "error: --arrays t.npz: only --latency makes arrays"),
+        (["command_models:small", "-o", "no/cost.json"], "error: no/cost.json: there is no folder to write this file"),
+        (["command_models:small", "--compare", "--backend", "torch"], "error: compare needs the counts of cvbench"),
+    ],
+)
+def test_profile_refuses_and_says_why(run: Run, arguments: list[str], message: str) -> None:
+    answer = run("profile", *arguments)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(message)
+
+
+@pytest.mark.usefixtures("models")
+def test_profile_runs_on_real_tensors_where_asked(run: Run) -> None:
+    assert run("profile", "command_models:Asks", "-i", "1x3x8x8", "--device", "cpu").code == 0
+
+
+def test_profile_hands_times_on(run: Run, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def profiled(model: str, size: object, **options: Any) -> Result:
+        asked.update(options, model=model, size=str(size))
+        arrays = {"latency_forward_ns": np.arange(3)}
+        return Result("model.cost@1", {"forward_p50_ms": 1.5}, Signature("model.cost@1"), arrays=arrays)
+
+    monkeypatch.setattr("cvbench.profiling.profile", profiled)
+    answer = run("profile", "a:b", "--latency", "--threads", "2", "--arrays", models / "times.npz")
+    assert answer.out.startswith("forward_p50_ms  1.50000  forward: median of a call, ms\n")
+    assert (asked["latency"], asked["roofline"], asked["threads"], asked["size"]) == (True, None, 2, "1x3x224x224")
+    with np.load(models / "times.npz") as times:
+        assert times["latency_forward_ns"].tolist() == [0, 1, 2]
