@@ -85,7 +85,11 @@ def _region(region: Region) -> Part:
     if len(region.outline) == 2:
         centre, (a, b) = region.outline
         return Part(ELLIPSE, centre, 0, a, b, region.surface)
-    return Part(POLYGON, (0, 0), 0, 0, 0, region.surface, corners=region.outline)
+    left, right = (choose(x for x, _ in region.outline) for choose in (min, max))
+    top, bottom = (choose(y for _, y in region.outline) for choose in (min, max))
+    x, y = (left + right) >> 1, (top + bottom) >> 1  # in the middle, so that it does not reach farther than it has to
+    corners = tuple((u - x, v - y) for u, v in region.outline)
+    return Part(POLYGON, (x, y), 0, 0, 0, region.surface, corners=corners)
 
 
 # Simple shapes -------------------------------------------------------------------------------------------------------

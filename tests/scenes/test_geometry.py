@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cvbench.kernels.drawing import ONE
-from cvbench.scenes import IDS, JOINTS, LANDMARKS, UNIT, Surface, Thing
+from cvbench.scenes import IDS, JOINTS, LANDMARKS, UNIT, Region, Surface, Thing
 from cvbench.scenes.geometry import COSINES, TURN, cosine, joints_of, landmarks_of, moved, parts_of, sine
 
 SKIN = Surface((200, 150, 120))
@@ -89,3 +89,13 @@ def test_a_crowd_has_the_parts_of_its_members_and_no_joints():
     assert list(parts_of(crowd)) == 2 * list(parts_of(PERSON))
     assert crowd.crowd
     assert not crowd.person
+
+
+def test_a_pattern_goes_with_its_region():
+    corners = ((0, 0), (200, 10), (100, 300))
+    (part,) = parts_of(Region(9, corners, SKIN))
+    (moved_part,) = parts_of(Region(9, tuple((x + 64, y - 32) for x, y in corners), SKIN))
+    x, y = part.centre
+    assert tuple((x + u, y + v) for u, v in part.corners) == corners
+    assert moved_part == part._replace(centre=(x + 64, y - 32))
+    assert part.reach < 300
