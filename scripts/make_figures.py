@@ -2,8 +2,9 @@
 
     python scripts/make_figures.py [FOLDER]
 
-writes ``panoptic_quality.png``, ``boundary_band.png``, ``heatmap_decoding.png``, ``pckh_curves.png`` and
-``ced_curves.png`` into ``docs/figures`` or another folder. Needs matplotlib (``pip install 'cvbench[plots]'``).
+writes ``panoptic_quality.png``, ``boundary_band.png``, ``heatmap_decoding.png``, ``scenes.png``,
+``pckh_curves.png`` and ``ced_curves.png`` into ``docs/figures`` or another folder. Needs matplotlib
+(``pip install 'cvbench[plots]'``).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from cvbench import plots
+from cvbench import plots, scenes
 from cvbench.metrics.boundary import region_bands
 from cvbench.metrics.heatmaps import Decoding, decode_heatmaps, encode_heatmaps
 from cvbench.metrics.landmarks import nme
@@ -336,11 +337,78 @@ def draw_ced_curves() -> Curves:
     return replace(curves, title="landmarks.nme@1, generated faces")
 
 
+SHOWN = (0, 3, 7, 13, 26, 43)
+"""Images of val on the contact sheet."""
+
+
+def draw_scenes() -> Figure:
+    """Images of `cvbench.scenes` with their annotations drawn, a row for each kind."""
+    titles = ("image", "boxes,\njoints,\nlandmarks", "instances\n(crowds\nhatched)", "labels\n(void\nblack)")
+    figure, grid = plt.subplots(len(titles), len(SHOWN), figsize=(9.2, 6))
+    figure.subplots_adjust(0.075, 0.01, 0.995, 0.955, 0.03, 0.03)
+    for column, index in zip(grid.T, SHOWN, strict=True):
+        sample = scenes.generate("val", index)
+        column[0].set_title(f"val {index}", fontsize=8)
+        for axes in column:
+            axes.set(xticks=[], yticks=[])
+            axes.imshow(sample.image, extent=(0, scenes.SIZE, scenes.SIZE, 0), interpolation="nearest")
+            axes.autoscale(False)
+        _draw_things(column[1], sample)
+        _draw_instances(column[2], sample)
+        _draw_labels(column[3], sample)
+    for axes, title in zip(grid[:, 0], titles, strict=True):
+        axes.set_ylabel(title, fontsize=8, rotation=0, ha="right", va="center")
+    return figure
+
+
+def _draw_things(axes: Axes, sample: scenes.Sample) -> None:
+    """Boxes with names; joints that are seen are filled, hidden ones hollow."""
+    colours = plt.get_cmap("tab10").colors  # type: ignore[attr-defined]  # of a listed colour map
+    for n, (x, y, width, height) in enumerate(sample.boxes.tolist()):
+        category = int(sample.categories[n])
+        colour = colours[category - 1]
+        line = "dotted" if sample.crowd[n] else "solid"
+        axes.add_patch(mpl.patches.Rectangle((x, y), width, height, fill=False, color=colour, linestyle=line))
+        name = f"crowd: {scenes.CATEGORIES[category]}" if sample.crowd[n] else scenes.CATEGORIES[category]
+        style = {"facecolor": colour, "edgecolor": "none", "pad": 0.6}
+        axes.text(min(x, 96), max(y - 1, 7), name, fontsize=5, color="white", bbox=style)
+        for a, b in scenes.BONES:
+            ends = sample.keypoints[n][[a, b]]
+            if ends[:, 2].all():
+                axes.plot(*ends[:, :2].T, color="white", linewidth=0.8)
+        for u, v, seen in (*sample.keypoints[n].tolist(), *sample.landmarks[n].tolist()):
+            if seen:
+                fill = colour if seen == 2 else "none"
+                axes.plot(u, v, "o", markersize=2.2, markeredgewidth=0.5, markeredgecolor="white", markerfacecolor=fill)
+
+
+def _draw_instances(axes: Axes, sample: scenes.Sample) -> None:
+    axes.images[0].set_alpha(0.35)
+    colours = plt.get_cmap("tab20").colors  # type: ignore[attr-defined]  # of a listed colour map
+    for n, crowd in enumerate(sample.crowd.tolist()):
+        mask = np.pad(sample.instances == n + 1, 1).astype(float)
+        centres = np.arange(-1, scenes.SIZE + 1) + 0.5
+        hatches = ["////" if crowd else None]
+        axes.contourf(centres, centres, mask, [0.5, 1.5], colors=[colours[n % 20]], hatches=hatches)
+
+
+def _draw_labels(axes: Axes, sample: scenes.Sample) -> None:
+    colours = np.zeros((256, 3))
+    colours[: len(scenes.THINGS)] = plt.get_cmap("tab10").colors[:8]  # type: ignore[attr-defined]  # as above
+    stuff = ("#d6ecfa", "#c9e6bd", "#a3c4e6", "#cfcfcf", "#f3e8c6", "#e2c2ac")
+    colours[len(scenes.THINGS) : len(scenes.CATEGORIES)] = [mpl.colors.to_rgb(colour) for colour in stuff]
+    axes.imshow(colours[sample.labels], extent=(0, scenes.SIZE, scenes.SIZE, 0), interpolation="nearest")
+
+
 FIGURES = {
     "panoptic_quality": draw_panoptic_quality,
     "boundary_band": draw_boundary_band,
     "heatmap_decoding": draw_heatmap_decoding,
+    "scenes": draw_scenes,
 }
+
+PHOTOGRAPHIC = {"scenes"}
+"""Figures that need 256 colours."""
 
 
 CURVES = {"pckh_curves": draw_pckh_curves, "ced_curves": draw_ced_curves}
@@ -351,7 +419,7 @@ def save(figure: Figure, path: Path) -> None:
     content = io.BytesIO()
     figure.savefig(content, dpi=150, metadata={"Software": None})
     plt.close(figure)
-    shrink(content, path)
+    shrink(content, path, 256 if path.stem in PHOTOGRAPHIC else 64)
 
 
 def save_curves(curves: Curves, path: Path) -> None:
@@ -362,10 +430,11 @@ def save_curves(curves: Curves, path: Path) -> None:
         shrink(io.BytesIO(drawn.read_bytes()), path)
 
 
-def shrink(content: io.BytesIO, path: Path) -> None:
-    """Write an image with 64 colours."""
+def shrink(content: io.BytesIO, path: Path, colours: int = 64) -> None:
+    """Write an image with so many colours; photographs are mostly averages, where median cuts would make stains."""
     image = Image.open(content).convert("RGB")
-    image.quantize(64, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
+    method = Image.Quantize.MEDIANCUT if colours <= 64 else Image.Quantize.MAXCOVERAGE
+    image.quantize(colours, method, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:
