@@ -1,0 +1,90 @@
+"""Leaderboards as tables: every digit, units, and published numbers apart."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cvbench import publishing
+from cvbench.leaderboard import Leaderboard, leaderboard
+from cvbench.records import Model, Published, RunRecord
+from cvbench.result import Result, Signature
+from run_records import MADE, TRUTH, record, score, timing
+
+FAILED = RunRecord(Model("bad"), "scenes.detection", error="RuntimeError: out\nof memory", made_by=MADE)
+
+
+@pytest.fixture(scope="module")
+def board() -> Leaderboard:
+    return leaderboard(
+        [
+            record("far", 0.3),
+            record("near", 1 / 2.6, macs=2 * 10**9, params=300_000),
+            record("first", 0.4, latency=timing(9.0, noise=["it rained"])),
+            record("odd", accuracy=score(0.9, rules=(("iou", "0.50"),))),
+            FAILED,
+        ]
+    )
+
+
+def rows(board: Leaderboard) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(publishing.csv(board))))
+
+
+def test_csv_keeps_every_digit(board: Leaderboard) -> None:
+    first, near, far, bad = rows(board)
+    assert [row["model"] for row in (first, near, far, bad)] == ["first", "near", "far", "bad"]
+    assert float(near["AP [fraction]"]) == 1 / 2.6
+    assert float(near["AP_low [fraction]"]) == 1 / 2.6 - 0.02
+    assert (near["params [count]"], near["macs [count]"], near["ai [FLOP/B]"]) == ("300000", "2000000000", "0.25")
+    assert (first["e2e_p50 [ms]"], first["e2e_p50_bound [ms]"], first["e2e_p90_bound [ms]"]) == ("9.0", "9.09", "")
+    assert (float(first["e2e_images_per_s [1/s]"]), first["peak_rss [B]"]) == (1e3 / 9, "300000000.0")
+    assert (first["forward_p50 [ms]"], first["latency_threads"], first["latency_noise"]) == ("8.1", "1", "it rained")
+    assert (first["ci_replicates [count]"], first["ci_confidence [fraction]"], first["ci_seed"]) == ("999", "0.95", "0")
+    assert (first["gt_sha256"], first["weights_sha256"]) == ("9" * 64, "a" * 64)
+    assert (first["signature"], first["commit"], first["dirty"]) == ("coco.bbox@1|iou:0.50:0.95:0.05", "c0ffee", "no")
+    assert [row["pareto_macs"] for row in (first, near, far, bad)] == ["front", "tied", "behind", ""]
+    assert (bad["error"], bad["AP [fraction]"], bad["macs [count]"]) == ("RuntimeError: out\nof memory", "", "")
+
+
+def test_published_numbers_have_columns_of_their_own(board: Leaderboard) -> None:
+    first = rows(board)[0]
+    published = {name: cell for name, cell in first.items() if name.startswith("published")}
+    assert published == {
+        "published params [count]": "14437349",
+        "published box AP on COCO val2017 [%]": "28.1",  # the first of two
+        "published_source": "the authors' code; the authors' page",
+    }
+    assert "14437349" not in {cell for name, cell in first.items() if name not in published}
+
+
+def test_columns_do_not_hang_on_the_order_of_records() -> None:
+    bare = record("bare", 0.1, intervals={}, cost=None, latency=None, published=[])
+    whole = record("whole", 0.05, published=[Published("latency", 7.0, "ms")])
+    headers = [list(rows(leaderboard([bare, other]))[0]) for other in (whole, replace(whole, accuracy=score(0.2)))]
+    assert headers[0] == headers[1]
+    assert headers[0][:7] == ["model", "size", "tier", "benchmark", "error", "AP [fraction]", "AP_low [fraction]"]
+    assert "published latency [ms]" in headers[0]
+    assert rows(leaderboard([bare]))[0]["params [count]"] == "250000", "the card says it where nothing was counted"
+
+
+def test_frames_are_typed(board: Leaderboard) -> None:
+    table = publishing.frame(board)
+    assert table["macs [count]"].dtype == "Int64"
+    assert table["AP [fraction]"].dtype == np.float64
+    assert table["macs [count]"].isna().tolist() == [False, False, False, True]
+    again = pd.read_csv(io.StringIO(publishing.csv(board)))
+    assert again["AP [fraction]"].tolist()[:3] == table["AP [fraction]"].tolist()[:3]
+
+
+@pytest.mark.parametrize(
+    ("figure", "unit"), [("EPE", "px"), ("PA-MPJPE_groups", "unit of the keypoints"), ("PQ", "fraction")]
+)
+def test_figures_have_units(figure: str, unit: str) -> None:
+    result = Result("t@1", {figure: 1.5}, Signature("t@1"), inputs=TRUTH, made_by=MADE)
+    assert rows(leaderboard([record(accuracy=result, intervals={})]))[0][f"{figure} [{unit}]"] == "1.5"
