@@ -1,18 +1,20 @@
-"""Leaderboards as tables that keep every digit.
+"""Leaderboards as files: a CSV that keeps every digit, Markdown for people, and a picture; written, or checked.
 
-The CSV is tidy: one row per model and size, one column per quantity, the unit in brackets behind its name.
-What others published stands in columns that begin with ``published``.
+The CSV is tidy: one row per model and size, one column per quantity, the unit in brackets behind its name. Markdown and
+picture are made of the same rows. What others published stands in columns that begin with ``published``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from cvbench.errors import MissingDependency
-from cvbench.leaderboard import AXES, Leaderboard
+from cvbench.leaderboard import AXES, Leaderboard, accuracy
 from cvbench.records import Published, RunRecord, Timing
+from cvbench.report import number, significant
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -43,6 +45,8 @@ COST_UNITS = {
 
 ENDINGS = {"images_per_s": "1/s", "_ms": "ms", "_bytes": "B", "_s": "s", "": "fraction"}
 """Units of figures of speed, by the end of their names."""
+
+MARKS = {"front": " ●", "tied": " ○"}
 
 
 # Columns -------------------------------------------------------------------------------------------------------------
@@ -198,3 +202,92 @@ def _origins(record: RunRecord) -> Iterator[tuple[str, Cell]]:
         "cpu": made.cpu,
         "command": " ".join(made.command),
     }.items()
+
+
+# For people ----------------------------------------------------------------------------------------------------------
+
+
+def markdown(board: Leaderboard, *, picture: str | None = None) -> str:
+    """The board for people: rounded, with intervals and marks.
+
+    Parameters
+    ----------
+    board
+    picture
+        Name of the file with the figure, to be shown; None for none.
+    """
+    _need("pandas", "tabulate")
+    reference = board.reference
+    blocks = [f"# {board.benchmark}"]
+    if reference is not None:
+        truth = str(reference.inputs.get("gt", {}).get("sha256"))[:12]
+        blocks.append(f"`{reference.signature}`, ground truth `{truth}…`. Best first.")
+    blocks.append(_pipes([_row(board, i) for i in range(len(board.records))]))
+    blocks.append(LEGEND)
+    if picture is not None:
+        blocks.append(f"![{board.figure} against parameters, MACs, bytes and latency]({picture})")
+    quoted = [
+        {"model": record.model.label, **{n: _quoted(cell) for n, cell in _published(record.published)}}
+        for record in board.records
+        if record.published
+    ]
+    if quoted:
+        blocks += ["## Published", QUOTED, _pipes(quoted)]
+    failed = [f"{record.model.label}: {record.error}" for record in board.records if record.error is not None]
+    refused = [f"{label}: {reason}" for label, reason in board.refused]
+    for title, lines in (("Failed", failed), ("Refused", refused), ("Notes", board.notes)):
+        if lines:
+            blocks += [f"## {title}", "\n".join(f"- {number(line)}" for line in lines)]
+    return "\n\n".join(blocks) + "\n"
+
+
+LEGEND = (
+    "In brackets: the interval of a bootstrap over images; times are at most (≤) so long at 99 % confidence. ● is on "
+    "the Pareto front of accuracy against this cost, ○ behind it by less than the intervals can tell. Neighbours whose "
+    "intervals overlap may change places on other images."
+)
+QUOTED = "Quoted from others, of the paper's size and data: not measured here, not comparable with the table above."
+
+
+def _row(board: Leaderboard, i: int) -> dict[str, str]:
+    record, timing = board.records[i], board.records[i].latency
+    value, low, high = accuracy(record, board.figure)
+    ends = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
+    cells = {"model": record.model.label, _heading(board): "n/a" if math.isnan(value) else f"{value:.3f}{ends}"}
+    for axis in AXES:
+        cost = axis.estimate(record)[0]
+        bound = _bound(timing, "p50") if axis.name == "latency" and timing else ""
+        cells[axis.label] = f"{significant(cost / axis.scale)}{bound}{MARKS.get(board.standings[axis.name][i], '')}"
+    cells["p90, ms"] = f"{significant(_time(timing, 'p90_ms'))}{_bound(timing, 'p90')}" if timing else "n/a"
+    cells["images/s"] = significant(_time(timing, "images_per_s"))
+    return cells
+
+
+def _heading(board: Leaderboard) -> str:
+    """The figure, with the confidence of its intervals where they have one in common."""
+    intervals = [record.intervals.get(board.figure) for record in board.records]
+    confidences = {interval.confidence for interval in intervals if interval is not None}
+    shares = [f"{100 * confidence:.12g} %" for confidence in confidences]
+    return " ".join([board.figure or "accuracy", *([f"[{shares[0]}]"] if len(shares) == 1 else [])])
+
+
+def _time(timing: Timing | None, name: str) -> float:
+    return math.nan if timing is None else timing.values.get(f"{timing.headline}_{name}", math.nan)
+
+
+def _bound(timing: Timing | None, percentile: str) -> str:
+    return f" (≤ {significant(_time(timing, f'{percentile}_bound_ms'))})"
+
+
+def _quoted(cell: Cell) -> str:
+    return f"{cell:.12g}" if isinstance(cell, float) else str(cell or "")
+
+
+def _pipes(rows: list[dict[str, str]]) -> str:
+    """A Markdown table; the first column is text, the others stand flush right."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns: dict[str, list[Cell]] = {
+        name.replace("|", "\\|"): [number(row.get(name, "")).replace("|", "\\|") for row in rows] for name in names
+    }
+    alignment = ["left", *["right"] * (len(names) - 1)]
+    return str(_table(columns).to_markdown(index=False, disable_numparse=True, colalign=alignment))

@@ -1,4 +1,4 @@
-"""Leaderboards as tables: every digit, units, and published numbers apart."""
+"""Leaderboards as files: every digit in the CSV, rounding in Markdown, and what `differences` finds."""
 
 from __future__ import annotations
 
@@ -88,3 +88,42 @@ def test_frames_are_typed(board: Leaderboard) -> None:
 def test_figures_have_units(figure: str, unit: str) -> None:
     result = Result("t@1", {figure: 1.5}, Signature("t@1"), inputs=TRUTH, made_by=MADE)
     assert rows(leaderboard([record(accuracy=result, intervals={})]))[0][f"{figure} [{unit}]"] == "1.5"
+
+
+def test_markdown_is_for_people(board: Leaderboard) -> None:
+    title, signature, table, legend, picture, *rest = publishing.markdown(board, picture="a.svg").split("\n\n")
+    assert (title, signature.split(",")[0]) == ("# scenes.detection", "`coco.bbox@1|iou:0.50:0.95:0.05`")
+    header, rule, *body = table.splitlines()
+    assert rule.startswith("|:-")
+    assert rule.count("-:|") == 7, "numbers stand flush right"
+    assert [[cell.strip() for cell in line.strip("|").split("|")] for line in (header, *body)] == [
+        ["model", "AP [95 %]", "params, M", "GMACs", "MB moved", "p50, ms", "p90, ms", "images/s"],
+        ["first-nano", "0.400 [0.380, 0.420]", "0.250 ●", "1.00 ●", "2.00 ●", "9.00 (≤ 9.09) ●", "10.8 (≤ n/a)", "111"],
+        ["near-nano", "0.385 [0.365, 0.405]", "0.300 ○", "2.00 ○", "2.40 ○", "20.0 (≤ 20.2) ○", "24.0 (≤ n/a)", "50.0"],
+        ["far-nano", "0.300 [0.280, 0.320]", "0.250", "1.00", "2.00", "10.0 (≤ 10.1)", "12.0 (≤ n/a)", "100"],
+        ["bad", *["n/a"] * 7],
+    ]
+    assert (legend, picture) == (publishing.LEGEND, "![AP against parameters, MACs, bytes and latency](a.svg)")
+    assert rest[:2] == ["## Published", publishing.QUOTED]
+    assert "28.1 | the authors' code; the authors' page |" in rest[2]
+    assert rest[3:] == [
+        "## Failed",
+        "- bad: RuntimeError: out\\nof memory",
+        "## Refused",
+        "- odd-nano: the results follow different conventions: iou is 0.50:0.95:0.05 and 0.50",
+        "## Notes",
+        "- The latency of first-nano is noisy: it rained.\n",
+    ]
+
+
+def test_markdown_of_failures_alone() -> None:
+    text = publishing.markdown(leaderboard([FAILED]))
+    assert "| bad" in text
+    assert "accuracy" in text.splitlines()[2]
+    assert "## Published" not in text
+
+
+def test_confidences_stand_in_the_heading_where_they_agree() -> None:
+    half = {"AP": replace(record().intervals["AP"], confidence=0.5)}
+    assert "| AP |" in publishing.markdown(leaderboard([record("a"), record("b", intervals=half)])).replace("  ", "")
+    assert "AP [50 %]" in publishing.markdown(leaderboard([record(intervals=half)]))
