@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 import cvbench
 from cvbench import profiling
+from cvbench.cost import operators
 from cvbench.cost.counter import CONVENTION, VERSION, count
 from cvbench.cost.latency import Latency
 from cvbench.cost.machine import Machine
@@ -21,6 +23,7 @@ from cvbench.cost.turns import ColdStart, Plan
 from cvbench.cost.workload import Conditions, Workload
 from cvbench.errors import InputError, MissingDependency
 from cvbench.profiling import Timed, profile
+from cvbench.report import quantity
 from cvbench.result import Result
 
 IMAGE = (2, 3, 8, 8)
@@ -330,3 +333,50 @@ def test_tables_for_people_are_narrow_and_shallow() -> None:
     kinds = [{row["kind"] for row in each.tables["per_operator"]} for each in (result, shown)]
     assert kinds == [{"conv", "pointwise", "matmul", "free"}, {"conv", "pointwise", "matmul"}]
     assert (shown.values, shown.tables["per_depth"]) == (result.values, result.tables["per_depth"])
+
+
+# The page on cost ----------------------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).parents[2] / "docs" / "cost.md").read_text(encoding="utf-8")
+
+
+def test_the_page_explains_every_figure_and_table() -> None:
+    result = profile(network(), IMAGE, compare=True, roofline=MACHINE)
+    for name in (*result.values, *result.tables, "per_part", "latency", "models", "reported", "efficiency"):
+        assert f"`{name}`" in PAGE, name
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+def test_the_page_compares_counters_as_they_are() -> None:
+    model, sizes = nn.Transformer(), "196x1x512,100x1x512"
+    for device in ("meta", "cpu"):
+        result = profile(model, sizes, compare=True, device=device)
+        for row in result.tables["counters"]:
+            where = {"cvbench": "meta or cpu", "fvcore": "cpu", "torch": device}[str(row["counter"])]
+            assert f"| {row['counter']} | {quantity(row['macs'])} | {where} |" in PAGE
+    (row,) = result.tables["differences"]
+    assert f"difference of {quantity(row['cvbench'])} are {row['modules']} calls of `scaled_dot_product" in PAGE
+    assert row["operators"] == "aten.scaled_dot_product_attention"
+
+
+def test_the_page_teaches_a_formula_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operators, "OPERATORS", dict(operators.OPERATORS))
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec("import cvbench\n" + block, {})
+    operator = operators.find_operator("mylib.deform_attn")
+    assert operator is not None
+    assert operator.formula((2, 100, 256), (2, 900, 256), (2, 100, 4, 2), (2, 100, 4)).macs == 2 * 100 * 256 * 4
+
+
+def test_fvcore_leaves_out_what_is_not_used() -> None:
+    class Drops(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.conv(x)
+            return x * 1
+
+    found = {row["counter"]: row["macs"] for row in profile(Drops(), IMAGE, compare=True).tables["counters"]}
+    assert found == {"cvbench": 2 * 64 * 12, "fvcore": 0, "torch": 2 * 64 * 12}
