@@ -6,15 +6,22 @@ picture are made of the same rows. What others published stands in columns that 
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from cvbench.errors import MissingDependency
 from cvbench.leaderboard import AXES, Leaderboard, accuracy
+from cvbench.plots import FORMATS, Panel, Tradeoff, draw
 from cvbench.records import Published, RunRecord, Timing
 from cvbench.report import number, significant
+from cvbench.result import replace_file
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -291,3 +298,93 @@ def _pipes(rows: list[dict[str, str]]) -> str:
     }
     alignment = ["left", *["right"] * (len(names) - 1)]
     return str(_table(columns).to_markdown(index=False, disable_numparse=True, colalign=alignment))
+
+
+# Files ---------------------------------------------------------------------------------------------------------------
+
+
+def write(board: Leaderboard, folder: str | os.PathLike[str], *, pictures: bool = True) -> list[Path]:
+    """Write ``<benchmark>.csv``, ``.md``, ``.svg`` and ``.png``; each holds the old content or the new one at any time.
+
+    Parameters
+    ----------
+    board
+    folder
+        Made where it is missing.
+    pictures
+        Whether to draw; needs matplotlib. A board without any accuracy has no picture.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    MissingDependency
+        Pandas or matplotlib is not installed.
+    """
+    texts, drawn = _texts(board, folder, pictures)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for path, text in texts.items():
+        replace_file(path, text.encode())
+    for path in drawn:
+        draw(tradeoff(board), path)
+    return [*texts, *drawn]
+
+
+def differences(board: Leaderboard, folder: str | os.PathLike[str], *, pictures: bool = True) -> list[str]:
+    """In what the files of a folder differ from what `write` would write; empty where they do not.
+
+    Texts are compared to the last byte. Pictures are compared by the rows that they say they show, since their bytes
+    depend on the version of matplotlib.
+    """
+    texts, drawn = _texts(board, folder, pictures)
+    found = []
+    for path in [*texts, *drawn]:
+        if not path.is_file():
+            found.append(f"{path}: is missing")
+        elif path in texts and path.read_bytes() != texts[path].encode():
+            found.append(f"{path}: is not what the results give")
+        elif path in drawn and _digest(board).encode() not in path.read_bytes():
+            found.append(f"{path}: shows other results")
+    return found
+
+
+def tradeoff(board: Leaderboard) -> Tradeoff:
+    """The picture of a board: accuracy against each of `cvbench.leaderboard.AXES`."""
+    quality = np.array([accuracy(record, board.figure) for record in board.records]).reshape(-1, 3)
+    panels = []
+    for axis in AXES:
+        cost = np.array([axis.estimate(record) for record in board.records]).reshape(-1, 3) / axis.scale
+        ends = np.full((len(cost), 2), np.nan) if axis.exact else cost[:, 1:]
+        panels.append(Panel(axis.label, cost[:, 0], ends, tuple(board.standings[axis.name])))
+    return Tradeoff(
+        title=board.benchmark,
+        figure=board.figure,
+        names=tuple(record.model.label for record in board.records),
+        y=quality[:, 0],
+        y_ends=quality[:, 1:],
+        panels=tuple(panels),
+        signature=f"{board.reference.signature if board.reference else ''}|rows:{_digest(board)}",
+    )
+
+
+def _texts(board: Leaderboard, folder: str | os.PathLike[str], pictures: bool) -> tuple[dict[Path, str], list[Path]]:
+    """The texts by path, and the paths of pictures."""
+    _need("pandas", "tabulate")
+    if pictures and find_spec("matplotlib") is None:
+        raise MissingDependency(
+            "pictures are drawn by matplotlib, which is not installed: pip install 'cvbench[plots]', or do without them"
+        )
+    drawn = pictures and any(not math.isnan(accuracy(record, board.figure)[0]) for record in board.records)
+    name = Path(folder) / board.benchmark
+    texts = {
+        Path(f"{name}.csv"): csv(board),
+        Path(f"{name}.md"): markdown(board, picture=f"{board.benchmark}.svg" if drawn else None),
+    }
+    return texts, [Path(f"{name}.{form}") for form in FORMATS if form != "pdf"] if drawn else []
+
+
+def _digest(board: Leaderboard) -> str:
+    return hashlib.sha256(csv(board).encode()).hexdigest()

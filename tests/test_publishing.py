@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from cvbench import publishing
+from cvbench.errors import MissingDependency
 from cvbench.leaderboard import Leaderboard, leaderboard
 from cvbench.records import Model, Published, RunRecord
 from cvbench.result import Result, Signature
@@ -127,3 +132,67 @@ def test_confidences_stand_in_the_heading_where_they_agree() -> None:
     half = {"AP": replace(record().intervals["AP"], confidence=0.5)}
     assert "| AP |" in publishing.markdown(leaderboard([record("a"), record("b", intervals=half)])).replace("  ", "")
     assert "AP [50 %]" in publishing.markdown(leaderboard([record(intervals=half)]))
+
+
+# Files
+
+
+def test_what_was_written_does_not_differ(board: Leaderboard, tmp_path: Path) -> None:
+    folder = tmp_path / "boards"
+    written = publishing.write(board, folder)
+    assert sorted(path.name for path in written) == [f"scenes.detection.{form}" for form in ("csv", "md", "png", "svg")]
+    assert sorted(folder.iterdir()) == sorted(written)
+    before = [path.read_bytes() for path in written]
+    assert publishing.differences(board, folder) == []
+    publishing.write(board, folder)
+    assert [path.read_bytes() for path in written] == before
+    with Image.open(folder / "scenes.detection.png") as image:
+        assert image.info["Description"].startswith("coco.bbox@1|iou:0.50:0.95:0.05|rows:")
+
+
+def test_every_difference_is_found(board: Leaderboard, tmp_path: Path) -> None:
+    publishing.write(board, tmp_path)
+    table, page = tmp_path / "scenes.detection.csv", tmp_path / "scenes.detection.md"
+    page.write_bytes(page.read_bytes() + b"\n")
+    table.unlink()
+    assert publishing.differences(board, tmp_path) == [f"{table}: is missing", f"{page}: is not what the results give"]
+    other = leaderboard([*board.records, record("new", 0.1)])
+    assert [text.partition("detection")[2] for text in publishing.differences(other, tmp_path)] == [
+        ".csv: is missing",
+        ".md: is not what the results give",
+        ".png: shows other results",
+        ".svg: shows other results",
+    ]
+    assert len(publishing.differences(other, tmp_path, pictures=False)) == 2
+
+
+def test_boards_without_figures_have_no_picture(tmp_path: Path) -> None:
+    failed = leaderboard([FAILED])
+    assert len(publishing.write(failed, tmp_path)) == 2
+    assert "![" not in (tmp_path / "scenes.detection.md").read_text(encoding="utf-8")
+
+
+def test_pictures_show_what_compares(board: Leaderboard) -> None:
+    drawn = publishing.tradeoff(board)
+    assert drawn.names == ("first-nano", "near-nano", "far-nano", "bad")
+    assert [panel.label for panel in drawn.panels] == ["params, M", "GMACs", "MB moved", "p50, ms"]
+    assert drawn.panels[1].x.tolist()[:3] == [1.0, 2.0, 1.0]
+    assert drawn.panels[1].standings == ("front", "tied", "behind", "")
+    assert np.isnan(drawn.panels[1].x_ends).all()
+    low, high = drawn.panels[3].x_ends[0]
+    assert low < 9.0 < high
+    assert math.isnan(drawn.y[3])
+
+
+@pytest.mark.parametrize(("package", "extra"), [("pandas", "board"), ("tabulate", "board"), ("matplotlib", "plots")])
+def test_missing_packages_are_named(
+    board: Leaderboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        MissingDependency, match=rf"{package}, which is not installed: pip install 'cvbench\[{extra}\]'"
+    ):
+        publishing.write(board, tmp_path)
+    assert not list(tmp_path.iterdir())
+    if package == "matplotlib":
+        assert len(publishing.write(board, tmp_path, pictures=False)) == 2
