@@ -177,7 +177,7 @@ def test_importing_the_package_costs_nothing() -> None:
 
 
 def test_counting_loads_torch_when_it_counts() -> None:
-    assert not loaded_by("import cvbench.cost.counter") & OPTIONAL
+    assert not loaded_by("import cvbench.cost.counter, cvbench.profiling") & OPTIONAL
 
 
 def test_the_command_line_loads_what_is_heavy_in_its_verbs() -> None:
