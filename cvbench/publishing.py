@@ -117,9 +117,11 @@ def _groups(board: Leaderboard, i: int) -> Iterator[dict[str, Cell]]:
     }
     yield dict(_figures(record, {name for other in board.records for name in other.intervals}))
     yield dict(_costs(record))
+    yield {"cost_signature": str(record.cost.signature) if record.cost else None}
     yield dict(_times(record.latency))
     yield {f"pareto_{axis.name}": board.standings[axis.name][i] or None for axis in AXES}
     yield dict(_published(record.published))
+    yield {"published_source": _sources(record.published)}
     yield dict(_origins(record))
 
 
@@ -147,7 +149,6 @@ def _costs(record: RunRecord) -> Iterator[tuple[str, Cell]]:
         unit = COST_UNITS.get(name)
         whole = unit in ("count", "B") and value.is_integer()
         yield f"{name} [{unit}]" if unit else _with_unit(name), int(value) if whole else value
-    yield "cost_signature", str(record.cost.signature) if record.cost else None
 
 
 def _times(timing: Timing | None) -> Iterator[tuple[str, Cell]]:
@@ -173,14 +174,21 @@ def _with_unit(name: str) -> str:
 
 
 def _published(facts: list[Published]) -> Iterator[tuple[str, Cell]]:
-    """The first number of each quantity, and where they are from."""
-    shown = {_published_name(fact): fact for fact in reversed(facts)}
+    for name, fact in _shown(facts).items():
+        whole = fact.unit == "count" and fact.value.is_integer()
+        yield name, int(fact.value) if whole else fact.value
+
+
+def _sources(facts: list[Published]) -> str | None:
+    return "; ".join(dict.fromkeys(fact.source for fact in _shown(facts).values() if fact.source)) or None
+
+
+def _shown(facts: list[Published]) -> dict[str, Published]:
+    """The first number of each quantity, by the name of its column."""
+    first: dict[str, Published] = {}
     for fact in facts:
-        if shown[_published_name(fact)] is fact:
-            whole = fact.unit == "count" and fact.value.is_integer()
-            yield _published_name(fact), int(fact.value) if whole else fact.value
-    sources = dict.fromkeys(fact.source for fact in facts if shown[_published_name(fact)] is fact and fact.source)
-    yield "published_source", "; ".join(sources) or None
+        first.setdefault(_published_name(fact), fact)
+    return first
 
 
 def _published_name(fact: Published) -> str:
@@ -234,7 +242,8 @@ def markdown(board: Leaderboard, *, picture: str | None = None) -> str:
     if picture is not None:
         blocks.append(f"![{board.figure} against parameters, MACs, bytes and latency]({picture})")
     quoted = [
-        {"model": record.model.label, **{n: _quoted(cell) for n, cell in _published(record.published)}}
+        {name: _quoted(cell) for name, cell in [("model", record.model.label), *_published(record.published)]}
+        | {"source": _sources(record.published) or ""}
         for record in board.records
         if record.published
     ]
