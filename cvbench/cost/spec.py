@@ -233,7 +233,8 @@ def _built(builder: object, name: str, device: str) -> object:
         with torch.device(device):
             return builder()
     except Exception as error:
-        hint = "; where the builder reads values, build on device='cpu'" if device == "meta" else ""
+        on_meta = device == "meta" and isinstance(error, RuntimeError)  # which is what torch raises where none are
+        hint = "; where the builder reads values, build on device='cpu'" if on_meta else ""
         raise InputError(f"the builder fails: {_last_line(error)}{hint}", where=name) from error
 
 

@@ -128,7 +128,7 @@ def test_models_are_built_where_they_are_to_run() -> None:
         ("own_builders:Models.wied", "own_builders.Models has no 'wied'; did you mean 'wide'?"),
         ("own_builders:number", "built a int; expected a torch.nn.Module"),
         ("own_builders:constant", "is a int; expected a model or a function"),
-        ("own_builders:fails", r"the builder fails: ValueError: no such size \(.*own_builders.py:9 in fails\)"),
+        ("own_builders:fails", r"the builder fails: ValueError: no such size \(.*own_builders.py:9 in fails\)$"),
         ("own_builders:reads", "build on device='cpu'"),
     ],
 )
