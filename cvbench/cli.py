@@ -126,6 +126,7 @@ Examples:
   cvbench check coco.bbox gt.json preds.json    everything that is wrong with two files
   cvbench profile mymodels:build                what a model costs
   cvbench scenes --split val -o scenes          images with every kind of ground truth
+  cvbench leaderboard                           results of runs as tables and pictures
 """
 
 
@@ -565,3 +566,52 @@ def scenes(
         with watched(say) as progress:
             write_folder(output, split.value, limit, threads=threads, progress=progress)
         say(f"{images} image{'s' if images > 1 else ''} of {split.value} with their ground truths in {output}")
+
+
+# leaderboard
+
+LEADERBOARD_EXAMPLES = """\b
+Examples:
+  cvbench leaderboard
+  cvbench leaderboard --check
+  cvbench leaderboard runs/monday runs/tuesday/centernet-nano.json -o boards
+"""
+
+
+@app.command(epilog=LEADERBOARD_EXAMPLES)
+def leaderboard(
+    results: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RESULTS", help="Files of runs, or folders of them. [default: DIR/results]", show_default=False
+        ),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="DIR", help="Write the leaderboards to DIR.")
+    ] = "leaderboards",
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit with 1 where DIR holds anything else.")
+    ] = False,
+    pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw accuracy against cost.")] = True,
+) -> None:
+    """Make one leaderboard per benchmark: CSV, Markdown, and a picture of accuracy against cost."""
+    with readable_errors():
+        from cvbench import publishing
+        from cvbench.leaderboard import leaderboards
+        from cvbench.records import read_records
+
+        boards = leaderboards(read_records(results or [Path(output) / "results"]))
+        differences = [] if results or not check else publishing.leftovers(boards, output)
+        for board in boards.values():
+            for label, reason in board.refused:
+                say(f"note: {board.benchmark} refuses {label}: {reason}")
+            if check:
+                differences += publishing.differences(board, output, pictures=pictures)
+            else:
+                for path in publishing.write(board, output, pictures=pictures):
+                    say(f"wrote {path}")
+        for difference in differences:
+            say(difference)
+        if differences:
+            say("run `cvbench leaderboard` with the same arguments, without --check, to write them anew")
+            raise typer.Exit(1)

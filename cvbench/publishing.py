@@ -360,6 +360,15 @@ def differences(board: Leaderboard, folder: str | os.PathLike[str], *, pictures:
     return found
 
 
+def leftovers(boards: Mapping[str, Leaderboard], folder: str | os.PathLike[str]) -> list[str]:
+    """Tables in a folder that belong to none of all its boards."""
+    return [
+        f"{path}: no result is of this benchmark"
+        for path in sorted(Path(folder).glob("*.csv"))
+        if path.stem not in boards
+    ]
+
+
 def tradeoff(board: Leaderboard) -> Tradeoff:
     """The picture of a board: accuracy against each of `cvbench.leaderboard.AXES`."""
     quality = np.array([accuracy(record, board.figure) for record in board.records]).reshape(-1, 3)

@@ -44,7 +44,7 @@ BELOW = {
     "leaderboard": ("records", "tasks", "pareto"),
     "publishing": ("leaderboard", "plots"),
     "plots": ("tasks", "report"),
-    "cli": ("scoring", "profiling", "report", "plots", "progress", "scenes"),
+    "cli": ("scoring", "profiling", "report", "plots", "progress", "scenes", "publishing"),
     "__main__": ("cli",),
     "__init__": ("scoring", "profiling"),
 }
