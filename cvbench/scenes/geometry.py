@@ -63,11 +63,15 @@ class Part(NamedTuple):
     corners: tuple[Point, ...] = ()
 
     @property
-    def reach(self) -> int:
-        """How far from its centre it may cover anything, in units."""
+    def reach(self) -> Point:
+        """How far from its centre it may cover anything, across and down, in units."""
         if self.kind == POLYGON:
-            return isqrt(max(u * u + v * v for u, v in self.corners)) + UNIT
-        return (self.a + self.b if self.kind == BAR else max(self.a, self.b)) + UNIT
+            across, down = (max(map(abs, axis)) for axis in zip(*self.corners, strict=True))
+        else:
+            across, down = self.a + (self.b if self.kind == BAR else 0), self.b
+        if self.angle % TURN:
+            across = down = isqrt(across * across + down * down) if self.kind == POLYGON else max(across, down)
+        return across + UNIT, down + UNIT
 
 
 def parts_of(entity: Region | Thing) -> Iterator[Part]:

@@ -110,20 +110,20 @@ def render(scene: Scene) -> Sample:
     """
     everywhere = 2 * SIZE * drawing.UNIT
     backdrop = Part(drawing.ELLIPSE, (0, 0), 0, everywhere, everywhere, Surface((0, 0, 0)))
-    parts, entities = [backdrop], [-1]
-    for k, entity in enumerate(scene.entities):
+    parts, entities = [backdrop], [0]
+    for k, entity in enumerate(scene.entities, 1):
         added = list(parts_of(entity))
         parts += added
         entities += [k] * len(added)
-    rows = _rows(parts)
+    rows = as_rows(parts)
     front = np.full((SIZE, SIZE), -1, np.int64)
     corners = np.array([corner for part in parts for corner in part.corners], np.int64).reshape(-1, 2)
     drawing.cover(rows, np.array([part.reach for part in parts], np.int64), corners, front)
     image = _photograph(front, rows, parts, scene.camera)
-    return _annotated(scene, image, np.array(entities)[front])
+    return _annotated(scene, image, front, np.array(entities, np.int64))
 
 
-def _rows(parts: list[Part]) -> Int:
+def as_rows(parts: list[Part]) -> Int:
     """Parts as the kernels read them."""
     rows, stop = [], 0
     for part in parts:
@@ -150,21 +150,23 @@ def _photograph(front: Int, rows: Int, parts: list[Part], camera: Camera) -> NDA
     return image
 
 
-def _annotated(scene: Scene, image: NDArray[np.uint8], owner: Int) -> Sample:
-    """The annotations of a picture whose pixels belong to the entities `owner` (-1 for none)."""
-    seen = np.bincount(owner.ravel() + 1, minlength=len(scene.entities) + 1)[1:].tolist()
-    instance_of = np.zeros(len(scene.entities) + 1, np.int32)  # the last entry is for -1
-    label_of = np.full(len(scene.entities) + 1, VOID_LABEL, np.uint8)
+def _annotated(scene: Scene, image: NDArray[np.uint8], front: Int, entities: Int) -> Sample:
+    """The annotations of a picture, given the part in front of each pixel and the entity of each part, from 1 on."""
+    seen = np.zeros(len(scene.entities) + 1, np.int64)
+    np.add.at(seen, entities, np.bincount(front.ravel(), minlength=len(entities)))
+    instance_of, label_of = np.zeros(len(seen), np.int32), np.full(len(seen), VOID_LABEL, np.uint8)
     things: list[Thing] = []
-    for k, entity in enumerate(scene.entities):
+    for k, entity in enumerate(scene.entities, 1):
         if isinstance(entity, Thing) and seen[k] >= LEAST:
             things.append(entity)
             instance_of[k] = len(things)
         elif isinstance(entity, Thing) or entity.category == VOID:
             continue
         label_of[k] = entity.category - 1
-    instances = instance_of[owner]
-    masks = rle_encode(instances == np.arange(1, len(things) + 1, dtype=np.int32)[:, None, None])
+    instances, labels = instance_of[entities][front], label_of[entities][front]
+    by_columns = np.ascontiguousarray(instances.T)  # the order of masks: they are encoded 2 times as fast
+    rows = np.arange(1, len(things) + 1, dtype=np.int32)
+    masks = rle_encode((by_columns == rows[:, None, None]).transpose(0, 2, 1))
     keypoints, landmarks = np.zeros((len(things), len(JOINTS), 3)), np.zeros((len(things), len(LANDMARKS), 3))
     for n, thing in enumerate(things):
         if thing.person:
@@ -175,7 +177,7 @@ def _annotated(scene: Scene, image: NDArray[np.uint8], owner: Int) -> Sample:
         scene=scene,
         image=image,
         instances=instances,
-        labels=label_of[owner],
+        labels=labels,
         categories=np.array([thing.category for thing in things], np.int64),
         crowd=np.array([thing.crowd for thing in things], np.bool_),
         masks=masks,

@@ -39,7 +39,7 @@ def test_the_last_part_that_covers_a_pixel_owns_it(data):
         if kind == drawing.POLYGON:
             corners += [(-a, -b), (a, -b), (0, b)]
         parts.append((kind, *place, *turn, a, b, 0, first, len(corners)))
-        reaches.append(a + b + drawing.UNIT)
+        reaches.append([a + b + drawing.UNIT] * 2)
     owner = np.full((9, 11), -1, np.int64)
     array = np.array(corners, np.int64).reshape(-1, 2)
     drawing.cover(np.array(parts, np.int64), np.array(reaches, np.int64), array, owner)

@@ -98,4 +98,4 @@ def test_a_pattern_goes_with_its_region():
     x, y = part.centre
     assert tuple((x + u, y + v) for u, v in part.corners) == corners
     assert moved_part == part._replace(centre=(x + 64, y - 32))
-    assert part.reach < 300
+    assert part.reach == (100 + UNIT, 150 + UNIT)

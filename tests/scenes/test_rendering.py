@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cvbench.kernels import drawing
 from cvbench.metrics.masks import rle_decode
 from cvbench.scenes import (
     IDS,
@@ -24,8 +25,10 @@ from cvbench.scenes import (
     Thing,
     generate,
     render,
+    scene,
 )
-from cvbench.scenes.rendering import LEAST
+from cvbench.scenes.geometry import parts_of
+from cvbench.scenes.rendering import LEAST, as_rows
 from mode import JIT
 
 RED, BLUE = Surface((200, 30, 30)), Surface((30, 30, 200))
@@ -99,21 +102,21 @@ def test_a_crowd_is_one_thing_without_joints():
 
 
 def test_the_camera_changes_the_picture_and_nothing_else():
-    scene = Scene((SKY, disc(40, 40, 10)))
+    shown = Scene((SKY, disc(40, 40, 10)))
     camera = Camera((128, 256, 300), (100, -50), (2, 1), 20, 3)
-    plain, taken = render(scene), render(replace(scene, camera=camera))
+    plain, taken = render(shown), render(replace(shown, camera=camera))
     assert (plain.labels == taken.labels).all()
     assert abs(taken.image[:, :, 0].mean() - plain.image[:, :, 0].mean() / 2) < 2, "half of the red light"
     edge = plain.image[40, 28:33, 0].astype(int)
-    blurred = render(replace(scene, camera=Camera(blur=(1, 0)))).image[40, 28:33, 0]
+    blurred = render(replace(shown, camera=Camera(blur=(1, 0)))).image[40, 28:33, 0]
     assert set(edge.tolist()) == {120, 200}
     assert len(set(blurred.tolist())) == 4
 
 
 def test_a_thing_that_moves_is_the_next_frame():
-    scene = Scene((SKY, PERSON))
-    step = replace(scene, entities=(SKY, replace(PERSON, x=PERSON.x + 5 * UNIT)))
-    before, after = render(scene), render(step)
+    first = Scene((SKY, PERSON))
+    step = replace(first, entities=(SKY, replace(PERSON, x=PERSON.x + 5 * UNIT)))
+    before, after = render(first), render(step)
     assert (before.instances[:, :-5] == after.instances[:, 5:]).all()
     assert (after.keypoints - before.keypoints == (5, 0, 0)).all()
 
@@ -163,3 +166,15 @@ def test_the_world_has_all_that_it_promises(samples):
         [sample.keypoints[(sample.categories == IDS["person"]) & ~sample.crowd] for sample in samples]
     )
     assert set(np.unique(joints[:, :, 2]).tolist()) == {0, 1, 2}
+
+
+@pytest.mark.skipif(not JIT, reason="looks for every part in every pixel, which takes plain Python too long")
+def test_no_part_covers_more_than_it_says():
+    """Whoever looks for parts everywhere, not within their reach only, finds the same."""
+    for index in range(20):
+        parts = [part for entity in scene("train", index).entities for part in parts_of(entity)]
+        corners = np.array([corner for part in parts for corner in part.corners], np.int64).reshape(-1, 2)
+        near, far = np.full((2, SIZE, SIZE), -1, np.int64)
+        drawing.cover(as_rows(parts), np.array([part.reach for part in parts], np.int64), corners, near)
+        drawing.cover(as_rows(parts), np.full((len(parts), 2), 1 << 20), corners, far)
+        assert (near == far).all()
