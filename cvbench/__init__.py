@@ -23,6 +23,10 @@ _HOMES = {
         "MismatchError",
         "MissingDependency",
     ),
+    "cvbench.intervals": (
+        "Interval",
+        "bootstrap",
+    ),
     "cvbench.metrics.boundary": (
         "boundary_f",
         "region_bands",
@@ -112,6 +116,11 @@ _HOMES = {
         "oks",
     ),
     "cvbench.profiling": ("profile",),
+    "cvbench.pareto": (
+        "hypervolume",
+        "pareto_front",
+    ),
+    "cvbench.records": ("RunRecord",),
     "cvbench.result": (
         "Provenance",
         "Result",

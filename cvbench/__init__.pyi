@@ -10,6 +10,7 @@ from cvbench.errors import (
     MismatchError as MismatchError,
     MissingDependency as MissingDependency,
 )
+from cvbench.intervals import Interval as Interval, bootstrap as bootstrap
 from cvbench.metrics.boundary import boundary_f as boundary_f, region_bands as region_bands
 from cvbench.metrics.detection import COCO_SIGMAS as COCO_SIGMAS, DetectionParams as DetectionParams
 from cvbench.metrics.detection_ap import DetectionAP as DetectionAP, detection_ap as detection_ap
@@ -59,7 +60,9 @@ from cvbench.metrics.precision_recall import (
 from cvbench.metrics.semantic import SemanticParams as SemanticParams
 from cvbench.metrics.sigmas import SIGMAS as SIGMAS
 from cvbench.metrics.similarity import box_iou as box_iou, oks as oks
+from cvbench.pareto import hypervolume as hypervolume, pareto_front as pareto_front
 from cvbench.profiling import profile as profile
+from cvbench.records import RunRecord as RunRecord
 from cvbench.result import Provenance as Provenance, Result as Result, Signature as Signature, comparable as comparable
 from cvbench.scoring import check as check, score as score
 from cvbench.tasks import TASKS as TASKS

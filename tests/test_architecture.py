@@ -46,7 +46,7 @@ BELOW = {
     "plots": ("tasks", "report"),
     "cli": ("scoring", "profiling", "report", "plots", "progress", "scenes", "publishing"),
     "__main__": ("cli",),
-    "__init__": ("scoring", "profiling"),
+    "__init__": ("scoring", "profiling", "records", "pareto"),
 }
 """Which parts a part of the package stands on; it may import these and whatever they stand on.
 
