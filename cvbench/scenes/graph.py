@@ -8,10 +8,12 @@ clockwise; colours are (red, green, blue) from 0 to 255. A scene with a thing in
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from cvbench.scenes.vocabulary import IDS
+from cvbench.errors import InputError, did_you_mean
+from cvbench.scenes.vocabulary import CATEGORIES, IDS, STUFF, THINGS, VOID
 
 UNIT = 64
 """Units of length in a pixel."""
@@ -19,6 +21,24 @@ UNIT = 64
 Colour = tuple[int, int, int]
 Point = tuple[int, int]
 Texture = Literal["plain", "noise", "stripes", "checks", "dots", "bricks", "waves"]
+
+TEXTURES: tuple[Texture, ...] = get_args(Texture)
+
+FAR = 256 * UNIT
+"""Largest coordinate and length: beyond, products of four lengths could leave 64 bits."""
+
+NEEDED = {"person": (3, 9), "face": (4, 1)}
+"""How many surfaces and bends a thing has, where not 1 and 0."""
+
+SEEDS = (1 << 31) - 4
+"""Seeds are below this: kernels add up to 3, and multiply by what leaves 64 bits from 2**32 on."""
+
+
+def _check(owner: object, name: str, values: int | Iterable[int], low: int, high: int) -> None:
+    """Refuse numbers out of range, which kernels would take for what they are."""
+    for value in (values,) if isinstance(values, int) else values:
+        if not low <= value <= high:
+            raise InputError(f"{value}; expected {low} to {high}", where=f"{type(owner).__name__}.{name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +65,13 @@ class Surface:
     seed: int = 0
     grain: int = 0
 
+    def __post_init__(self) -> None:
+        _check(self, "colour", (*self.colour, *self.second, self.grain), 0, 255)
+        _check(self, "period", self.period, 1, FAR)
+        _check(self, "seed", self.seed, 0, SEEDS)
+        if self.texture not in TEXTURES:
+            raise InputError(f"unknown texture {self.texture!r}{did_you_mean(self.texture, TEXTURES)}")
+
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -62,6 +89,15 @@ class Region:
     category: int
     outline: tuple[Point, ...]
     surface: Surface
+
+    def __post_init__(self) -> None:
+        if self.category != VOID and CATEGORIES.get(self.category) not in STUFF:
+            raise InputError(f"category {self.category}; expected one of stuff, or 0 for void", where="Region.category")
+        if len(self.outline) < 2:
+            raise InputError("expected corners, or the centre and half axes of an ellipse", where="Region.outline")
+        _check(self, "outline", (value for point in self.outline for value in point), -FAR, FAR)
+        if len(self.outline) == 2:
+            _check(self, "outline", self.outline[1], 1, FAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +135,19 @@ class Thing:
     shape: int = 256
     bends: tuple[int, ...] = ()
     members: tuple[Thing, ...] = ()
+
+    def __post_init__(self) -> None:
+        name = CATEGORIES.get(self.category)
+        if name not in THINGS:
+            raise InputError(f"category {self.category}; expected one of things", where="Thing.category")
+        _check(self, "place", (self.x, self.y), -FAR, FAR)
+        _check(self, "size", self.size, UNIT, FAR // 2)
+        _check(self, "shape", self.shape, 8, 512)
+        if self.members:
+            return
+        for field, wanted in zip(("surfaces", "bends"), NEEDED.get(name, (1, 0)), strict=True):
+            if len(getattr(self, field)) != wanted:
+                raise InputError(f"{len(getattr(self, field))}; a {name} has {wanted}", where=f"Thing.{field}")
 
     @property
     def crowd(self) -> bool:
@@ -139,6 +188,13 @@ class Camera:
     blur: Point = (0, 0)
     noise: int = 0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self, "gain", self.gain, 0, 4096)
+        _check(self, "slope", self.slope, -4096, 4096)
+        _check(self, "blur", self.blur, 0, 100)
+        _check(self, "noise", self.noise, 0, 255)
+        _check(self, "seed", self.seed, 0, SEEDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,10 @@ def render(scene: Scene) -> Sample:
     Sample
         Things of which fewer than `LEAST` pixels are seen are left out; their pixels are void.
 
+    Notes
+    -----
+    What cannot be drawn is refused where it is made: by `Surface`, `Region`, `Thing` and `Camera`.
+
     Examples
     --------
     >>> from cvbench.scenes import Scene, Surface, Thing, render
