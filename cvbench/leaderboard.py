@@ -188,10 +188,11 @@ def _comparable(records: Sequence[RunRecord]) -> tuple[list[RunRecord], list[tup
     scored = [(record, record.accuracy) for record in records if record.accuracy is not None]
     if not scored:
         return list(records), []
-    kinds = [(str(score.signature), str(score.inputs.get("gt", {}).get("sha256"))) for _, score in scored]
+    kinds = [(str(score.signature), str(score.inputs.get("gt", {}).get("sha256") or "")) for _, score in scored]
     often = Counter(kinds)
-    last = max(range(len(scored)), key=lambda i: (often[kinds[i]], scored[i][0].made_by.time, kinds[i]))
-    reference = scored[last][1]
+    # A score that does not say its ground truth compares with nothing, so it never says what the others have to be.
+    last = max((kind[1] != "", often[kind], scored[i][0].made_by.time, kind, i) for i, kind in enumerate(kinds))
+    reference = scored[last[-1]][1]
     kept, refused = [record for record in records if record.accuracy is None], []
     for record, score in scored:
         try:

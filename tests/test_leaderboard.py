@@ -96,6 +96,13 @@ def test_of_as_many_records_the_newest_say_the_rules() -> None:
         assert labels(leaderboard(order).records) == ["b"]
 
 
+def test_records_without_a_ground_truth_never_say_the_rules() -> None:
+    many = [record(f"x{i}", accuracy=score(0.9, inputs={})) for i in range(3)]
+    board = leaderboard([*many, record("a")])
+    assert (labels(board.records), len(board.refused)) == (["a"], 3)
+    assert leaderboard(many).records == ()
+
+
 def test_standings_know_intervals() -> None:
     near = record("near", 0.39, macs=2 * 10**9, params=300_000)
     far = record("far", 0.30, macs=2 * 10**9, params=200_000)
