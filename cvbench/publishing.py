@@ -237,8 +237,8 @@ def markdown(board: Leaderboard, *, picture: str | None = None) -> str:
     if reference is not None:
         truth = str(reference.inputs.get("gt", {}).get("sha256"))[:12]
         blocks.append(f"`{reference.signature}`, ground truth `{truth}…`. Best first.")
-    blocks.append(_pipes([_row(board, i) for i in range(len(board.records))]))
-    blocks.append(LEGEND)
+    rows = [_row(board, i) for i in range(len(board.records))]
+    blocks += [_pipes(rows), LEGEND] if rows else ["No result stands on this board."]
     if picture is not None:
         blocks.append(f"![{board.figure} against parameters, MACs, bytes and latency]({picture})")
     quoted = [

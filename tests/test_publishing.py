@@ -128,6 +128,13 @@ def test_markdown_of_failures_alone() -> None:
     assert "## Published" not in text
 
 
+def test_a_board_on_which_nothing_stands_says_so(tmp_path: Path) -> None:
+    empty = leaderboard([record(accuracy=score(0.9, inputs={}))])
+    assert publishing.markdown(empty).split("\n\n")[1:3] == ["No result stands on this board.", "## Refused"]
+    publishing.write(empty, tmp_path)
+    assert publishing.differences(empty, tmp_path) == []
+
+
 def test_confidences_stand_in_the_heading_where_they_agree() -> None:
     half = {"AP": replace(record().intervals["AP"], confidence=0.5)}
     assert "| AP |" in publishing.markdown(leaderboard([record("a"), record("b", intervals=half)])).replace("  ", "")
