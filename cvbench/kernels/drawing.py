@@ -105,8 +105,8 @@ def covers(kind: int, a: int, b: int, hole: int, corners: Int, first: int, stop:
 def cover(parts: Int, reaches: Int, corners: Int, owner: Int) -> None:
     """Write to owner (H, W), which is -1 before, the last part that covers a pixel's centre.
 
-    `reaches` (P, 2) says how far from its centre, across and down, a part may cover anything. Parts are taken from front to back, so that most
-    pixels are not asked for the background: 1.4 times as fast.
+    `reaches` (P, 2) says how far from its centre, across and down, a part may cover anything. Parts are taken from
+    front to back, so that most pixels are not asked for the background: 1.4 times as fast.
     """
     height, width = owner.shape
     for k in range(len(parts) - 1, -1, -1):
