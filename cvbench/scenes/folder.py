@@ -20,6 +20,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,9 @@ Progress = Callable[[str, int, int], object]
 
 CHUNK = 8
 """Images that a thread takes at once."""
+
+BATCH = 128
+"""Images that are begun before an interrupt or an error ends the run."""
 
 
 def write_folder(
@@ -75,8 +79,8 @@ def write_folder(
         records: dict[Document, list[list[Record]]] = {kind: [[] for _ in samples.indices] for kind in DOCUMENTS}
         done, lock = [0], threading.Lock()
 
-        def write(start: int, stop: int) -> None:
-            for image in range(start, stop):
+        def write(first: int, start: int, stop: int) -> None:
+            for image in range(first + start, first + stop):
                 sample = samples[image]
                 for kind in DOCUMENTS:
                     records[kind][image] = records_of(kind, image, sample)
@@ -90,7 +94,8 @@ def write_folder(
                 if progress is not None:
                     progress(f"drawing {split}", done[0], len(samples))
 
-        map_ranges(write, len(samples), threads, CHUNK, finished)
+        for first in range(0, len(samples), BATCH):
+            map_ranges(partial(write, first), min(BATCH, len(samples) - first), threads, CHUNK, finished)
         for kind in DOCUMENTS:
             text = json.dumps(document(split, kind, len(samples), records[kind]), separators=(",", ":"))
             (hidden / f"{kind}.json").write_text(text, encoding="utf-8")

@@ -24,6 +24,16 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_batches_follow_one_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BATCH", 2)
+    told = []
+    scenes.write_folder(tmp_path / "out", "val", 3, threads=1, progress=lambda *stage: told.append(stage))
+    assert told == [("drawing val", 2, 3), ("drawing val", 3, 3)]
+    assert len(list((tmp_path / "out" / "images").iterdir())) == 3
+    document = json.loads((tmp_path / "out" / "panoptic.json").read_text(encoding="utf-8"))
+    assert [record["image_id"] for record in document["annotations"]] == [0, 1, 2]
+
+
 def test_the_folder_holds_what_it_should(written):
     names = [f"{image:06d}.png" for image in range(LIMIT)]
     for part in ("images", "panoptic", "labels"):
