@@ -174,7 +174,7 @@ _Point = tuple[Fraction, Fraction]
 def _area(points: list[_Point | None], reference: _Point) -> Fraction:
     """Of the union of rectangles from each point to the reference; fractions, so that differences are exact."""
     area, best = Fraction(0), reference[0]
-    for quality, cost in sorted(filter(None, points), key=lambda point: (point[1], -point[0])):
+    for quality, cost in sorted(filter(None, points), key=lambda point: point[1]):
         if cost < reference[1] and quality > best:
             area += (quality - best) * (reference[1] - cost)
             best = quality

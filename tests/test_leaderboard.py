@@ -41,9 +41,9 @@ def test_errors_are_better_the_lower_they_are() -> None:
             name, macs=macs, accuracy=result, intervals={"NME": Interval(error - 0.01, error + 0.01, 0.95, 999, 0)}
         )
 
-    board = leaderboard([of("a", 0.08, 10**9), of("b", 0.03, 10**8), of("c", 0.02, 10**10)])
-    assert labels(board.records) == ["c", "b", "a"]
-    assert board.standings["macs"] == ["front", "front", "behind"]
+    board = leaderboard([of("a", 0.08, 10**9), of("b", 0.03, 10**8), of("c", 0.02, 10**10), of("d", 0.04, 10**9)])
+    assert labels(board.records) == ["c", "b", "d", "a"]
+    assert board.standings["macs"] == ["front", "front", "tied", "behind"]
     assert [sign(name) for name in ("NME", "FR@0.1", "EPE", "PA-MPJPE", "MPJPE_groups", "PCK@150", "AP")] == [
         -1
     ] * 5 + [1] * 2
