@@ -75,6 +75,10 @@ def map_ranges(
         for bounds in ranges:
             call(bounds)
         return
-    with ThreadPoolExecutor(workers, "cvbench") as pool:
+    pool = ThreadPoolExecutor(workers, "cvbench")
+    try:
         for future in [pool.submit(call, bounds) for bounds in ranges]:
             future.result()
+    finally:
+        # after an error, or Ctrl-C, ranges that have not begun never do
+        pool.shutdown(cancel_futures=True)
