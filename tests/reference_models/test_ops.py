@@ -4,10 +4,11 @@ import doctest
 from itertools import product
 
 import torch
+from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from reference_models.parts import ops
-from reference_models.parts.ops import box_iou, clip_boxes
+from reference_models.parts.ops import box_iou, clip_boxes, nms
 
 
 def numbers(seed: int) -> torch.Generator:
@@ -36,6 +37,25 @@ def test_iou_is_that_of_pixels() -> None:
     expected = torch.tensor([[iou(one, other) for other in b] for one in a])
     torch.testing.assert_close(box_iou(a, b), expected)
     assert box_iou(b[-2:], b[-2:]).eq(0).all(), "boxes without area have no union"
+
+
+@settings(max_examples=30)
+@given(count=st.integers(0, 40), classes=st.integers(1, 3), threshold=st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+def test_nms_is_the_greedy_rule(count: int, classes: int, threshold: float) -> None:
+    boxes = random_boxes(count, count)
+    scores = torch.randint(0, 10, (count,), generator=numbers(count)) / 10  # with ties
+    groups = torch.randint(0, classes, (count,), generator=numbers(count + 1))
+    kept: list[int] = []
+    for i in sorted(range(count), key=lambda i: -scores[i]):
+        rivals = [j for j in kept if groups[i] == groups[j]]
+        if all(box_iou(boxes[i, None], boxes[j, None]) <= threshold for j in rivals):
+            kept.append(i)
+    assert nms(boxes, scores, threshold, groups).tolist() == kept
+
+
+def test_a_box_that_is_suppressed_suppresses_nothing() -> None:
+    boxes = torch.tensor([[4.0 * i, 0, 4.0 * i + 10, 10] for i in range(7)])  # each overlaps the next one only
+    assert nms(boxes, torch.linspace(1, 0, 7), 0.4).tolist() == [0, 2, 4, 6]
 
 
 def test_boxes_are_cut_at_the_borders_of_the_image() -> None:
