@@ -8,6 +8,8 @@ Boxes are (x1, y1, x2, y2) in pixels of the image, where pixel i spans [i, i + 1
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -72,3 +74,41 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float, groups: Tensor | None =
     while before is None or not torch.equal(kept, before):
         kept, before = ~(beats & kept[:, None]).any(0), kept
     return order[kept]
+
+
+LARGEST_GROWTH = math.log(1000 / 16)
+"""Largest logarithm by which a coded box may be larger than its anchor, lest ``exp`` overflow early in training."""
+
+
+def encode_boxes(boxes: Tensor, anchors: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
+    """Boxes (N, 4) as seen from anchors (N, 4): (N, 4) of shifts of the centre in sides, and logarithms of growth.
+
+    Parameters
+    ----------
+    boxes, anchors
+        Of positive width and height.
+    weights
+        What the four numbers are multiplied by, so that they have about unit variance.
+
+    References
+    ----------
+    Girshick et al., "Rich feature hierarchies for accurate object detection and semantic segmentation", CVPR 2014,
+    appendix C.
+    """
+    centre, size = _centre_and_size(boxes)
+    anchor_centre, anchor_size = _centre_and_size(anchors)
+    code = torch.cat([(centre - anchor_centre) / anchor_size, (size / anchor_size).log()], -1)
+    return code * code.new_tensor(weights)
+
+
+def decode_boxes(code: Tensor, anchors: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
+    """The boxes (..., 4) whose `encode_boxes` is `code` (..., 4); growth is cut off at `LARGEST_GROWTH`."""
+    shift, growth = (code / code.new_tensor(weights)).chunk(2, -1)
+    centre, size = _centre_and_size(anchors)
+    centre, half = centre + shift * size, growth.clamp(max=LARGEST_GROWTH).exp() * size / 2
+    return torch.cat([centre - half, centre + half], -1)
+
+
+def _centre_and_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    low, high = boxes.chunk(2, -1)
+    return (low + high) / 2, high - low

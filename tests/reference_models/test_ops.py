@@ -3,12 +3,15 @@ from __future__ import annotations
 import doctest
 from itertools import product
 
+import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from reference_models.parts import ops
-from reference_models.parts.ops import box_iou, clip_boxes, nms
+from reference_models.parts.ops import box_iou, clip_boxes, decode_boxes, encode_boxes, nms
+
+WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 
 
 def numbers(seed: int) -> torch.Generator:
@@ -61,3 +64,18 @@ def test_a_box_that_is_suppressed_suppresses_nothing() -> None:
 def test_boxes_are_cut_at_the_borders_of_the_image() -> None:
     boxes = torch.tensor([[-3.0, -2, 50, 40], [1, 2, 3, 4]])
     assert clip_boxes(boxes, (20, 30)).tolist() == [[0, 0, 30, 20], [1, 2, 3, 4]]
+
+
+def test_codes_decode_to_their_boxes() -> None:
+    boxes, anchors = random_boxes(50, 0), random_boxes(50, 7)
+    code = encode_boxes(boxes, anchors, WEIGHTS)
+    torch.testing.assert_close(decode_boxes(code, anchors, WEIGHTS), boxes)
+    assert encode_boxes(anchors, anchors, WEIGHTS).eq(0).all()
+    anchor, box = torch.tensor([[0.0, 0, 10, 20]]), torch.tensor([[5.0, 10, 25, 30]])
+    by_hand = [10 * (15 - 5) / 10, 10 * (20 - 10) / 20, 5 * 0.6931472, 0.0]
+    assert encode_boxes(box, anchor, WEIGHTS)[0].tolist() == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_wild_codes_decode_to_finite_boxes() -> None:
+    decoded = decode_boxes(torch.full((1, 4), 1e4), random_boxes(1, 0), WEIGHTS)
+    assert decoded.isfinite().all()
