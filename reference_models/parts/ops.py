@@ -9,8 +9,10 @@ Boxes are (x1, y1, x2, y2) in pixels of the image, where pixel i spans [i, i + 1
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 # Boxes ---------------------------------------------------------------------------------------------------------------
@@ -112,3 +114,65 @@ def decode_boxes(code: Tensor, anchors: Tensor, weights: tuple[float, float, flo
 def _centre_and_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
     low, high = boxes.chunk(2, -1)
     return (low + high) / 2, high - low
+
+
+# Regions -------------------------------------------------------------------------------------------------------------
+
+
+def roi_align(features: Tensor, boxes: Sequence[Tensor], size: int, stride: float, samples: int = 2) -> Tensor:
+    """The content of boxes, at a fixed size: the mean of bilinear samples in each of `size` × `size` bins.
+
+    Samples up to half a cell outside of the map take the value of its border, those beyond are 0. This is the rule of
+    the compiled operators that published detectors were trained with. Boxes within the image have no sample beyond:
+    only for boxes that leave the image does another rule (to repeat the border for ever) give other values.
+
+    Parameters
+    ----------
+    features
+        (B, C, H, W).
+    boxes
+        Those of each of the B images, (N_b, 4) in pixels.
+    size
+        Bins in each direction.
+    stride
+        Pixels from one cell to the next.
+    samples
+        In each direction of a bin. It does not depend on the size of the box, so neither does the work.
+
+    Returns
+    -------
+    Tensor
+        (N, C, size, size), boxes of the first image first.
+
+    References
+    ----------
+    He, Gkioxari, Dollár and Girshick, "Mask R-CNN", ICCV 2017. Boxes are not rounded and cells have their values at
+    their centres (``aligned=True`` where that is an option).
+    """
+    pooled = []
+    for image, own in zip(features, boxes, strict=True):
+        steps = torch.arange(size * samples, device=features.device)
+        at = (steps + 0.5) / (size * samples)
+        x, y = (own[:, i, None] / stride + at * (own[:, i + 2] - own[:, i])[:, None] / stride for i in (0, 1))
+        values = _sampled(image, x, y, "border")
+        height, width = image.shape[-2:]
+        known = ((y + 0.5) * (height + 0.5 - y) >= 0)[:, :, None] & ((x + 0.5) * (width + 0.5 - x) >= 0)[:, None]
+        pooled.append(F.avg_pool2d((values * known).transpose(0, 1), samples))
+    return torch.cat(pooled)
+
+
+def _sampled(image: Tensor, x: Tensor, y: Tensor, outside: str) -> Tensor:
+    """Values of `image` (C, H, W) on N grids of columns x (N, X) and rows y (N, Y), in cells: (C, N, Y, X)."""
+    height, width = image.shape[-2:]
+    (count, columns), rows = x.shape, y.shape[1]
+    grid = torch.stack(
+        [
+            (2 * x / width - 1)[:, None].expand(count, rows, columns),
+            (2 * y / height - 1)[:, :, None].expand(count, rows, columns),
+        ],
+        -1,
+    )
+    values = F.grid_sample(
+        image[None], grid.reshape(1, count * rows, columns, 2), padding_mode=outside, align_corners=False
+    )
+    return values.view(len(image), count, rows, columns)

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from reference_models.parts import ops
-from reference_models.parts.ops import box_iou, clip_boxes, decode_boxes, encode_boxes, nms
+from reference_models.parts.ops import box_iou, clip_boxes, decode_boxes, encode_boxes, nms, roi_align
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 
@@ -79,3 +79,55 @@ def test_codes_decode_to_their_boxes() -> None:
 def test_wild_codes_decode_to_finite_boxes() -> None:
     decoded = decode_boxes(torch.full((1, 4), 1e4), random_boxes(1, 0), WEIGHTS)
     assert decoded.isfinite().all()
+
+
+def bilinear(values: list[list[float]], x: float, y: float) -> float:
+    """The value at (x, y) in cells; beyond the centres at the border it is that of the border."""
+    height, width = len(values), len(values[0])
+    x, y = (min(max(at - 0.5, 0.0), side - 1.0) for at, side in ((x, width), (y, height)))
+    left, top = min(int(x), width - 1), min(int(y), height - 1)
+    right, bottom = min(left + 1, width - 1), min(top + 1, height - 1)
+    a, b = x - left, y - top
+    upper = values[top][left] * (1 - a) + values[top][right] * a
+    return upper * (1 - b) + (values[bottom][left] * (1 - a) + values[bottom][right] * a) * b
+
+
+def pooled(values: list[list[float]], box: list[float], size: int, samples: int) -> list[list[float]]:
+    """`roi_align` of one map (in cells) sample by sample."""
+    height, width = len(values), len(values[0])
+    bins = [[0.0] * size for _ in range(size)]
+    for i, j in product(range(size * samples), repeat=2):
+        y = box[1] + (box[3] - box[1]) * (i + 0.5) / (size * samples)
+        x = box[0] + (box[2] - box[0]) * (j + 0.5) / (size * samples)
+        if -0.5 <= x <= width + 0.5 and -0.5 <= y <= height + 0.5:
+            bins[i // samples][j // samples] += bilinear(values, x, y) / samples**2
+    return bins
+
+
+@pytest.mark.parametrize(("size", "samples"), [(1, 1), (3, 2), (2, 3)])
+def test_roi_align_is_the_mean_of_samples(size: int, samples: int) -> None:
+    features = torch.rand(2, 3, 5, 7, generator=numbers(0))
+    boxes = [
+        torch.tensor([[0.0, 0, 28, 20], [3, 4.5, 11, 9], [-6, -9, 12, 30]]),  # whole, within, leaving the image
+        torch.tensor([[25.0, 1, 40, 19], [50, 50, 60, 60]]),  # leaving it, outside
+    ]
+    expected = [
+        [pooled(plane.tolist(), (box / 4).tolist(), size, samples) for plane in features[image]]
+        for image, own in enumerate(boxes)
+        for box in own
+    ]
+    torch.testing.assert_close(roi_align(features, boxes, size, 4, samples), torch.tensor(expected))
+
+
+def test_roi_align_of_whole_cells_is_those_cells() -> None:
+    features = torch.rand(1, 2, 6, 6, generator=numbers(0))
+    assert torch.allclose(
+        roi_align(features, [torch.tensor([[16.0, 8, 40, 32]])], 3, 8, 1)[0], features[0, :, 1:4, 2:5]
+    )
+
+
+def test_images_without_boxes_pool_nothing() -> None:
+    features, none = torch.rand(2, 3, 4, 4, generator=numbers(0)), torch.zeros(0, 4)
+    box = torch.tensor([[0.0, 0, 8, 8]])
+    assert roi_align(features, [none, none], 2, 4).shape == (0, 3, 2, 2)
+    assert torch.equal(roi_align(features, [none, box], 2, 4), roi_align(features[1:], [box], 2, 4))
