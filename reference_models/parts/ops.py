@@ -161,6 +161,38 @@ def roi_align(features: Tensor, boxes: Sequence[Tensor], size: int, stride: floa
     return torch.cat(pooled)
 
 
+def paste_masks(masks: Tensor, boxes: Tensor, size: tuple[int, int], threshold: float = 0.5) -> Tensor:
+    """Masks drawn at the size of their boxes into images: bilinear between the centres of their cells.
+
+    Parameters
+    ----------
+    masks
+        (N, M, M) probabilities.
+    boxes
+        (N, 4).
+    size
+        (height, width) of the image.
+    threshold
+        Pixels with a probability of at least this belong to the object. Towards the border of the box the probability
+        falls to half of that of the outermost cell; outside of the box no pixel belongs to it.
+
+    Returns
+    -------
+    Tensor
+        (N, height, width) bool.
+    """
+    cells = masks.shape[-1]
+    x, y = (
+        (torch.arange(side, device=boxes.device) + 0.5 - boxes[:, i, None])
+        * (cells / (boxes[:, i + 2] - boxes[:, i]).clamp(min=1e-6))[:, None]
+        for i, side in ((0, size[1]), (1, size[0]))
+    )
+    inside = (x >= 0) & (x <= cells), (y >= 0) & (y <= cells)
+    drawn = [_sampled(mask[None], x[i, None], y[i, None], "zeros")[0, 0] for i, mask in enumerate(masks)]
+    probabilities = torch.stack(drawn) if drawn else masks.new_zeros((0, *size))
+    return (probabilities >= threshold) & inside[1][:, :, None] & inside[0][:, None]
+
+
 def _sampled(image: Tensor, x: Tensor, y: Tensor, outside: str) -> Tensor:
     """Values of `image` (C, H, W) on N grids of columns x (N, X) and rows y (N, Y), in cells: (C, N, Y, X)."""
     height, width = image.shape[-2:]

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from reference_models.parts import ops
-from reference_models.parts.ops import box_iou, clip_boxes, decode_boxes, encode_boxes, nms, roi_align
+from reference_models.parts.ops import box_iou, clip_boxes, decode_boxes, encode_boxes, nms, paste_masks, roi_align
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 
@@ -131,3 +131,22 @@ def test_images_without_boxes_pool_nothing() -> None:
     box = torch.tensor([[0.0, 0, 8, 8]])
     assert roi_align(features, [none, none], 2, 4).shape == (0, 3, 2, 2)
     assert torch.equal(roi_align(features, [none, box], 2, 4), roi_align(features[1:], [box], 2, 4))
+    assert paste_masks(torch.zeros(0, 4, 4), none, (5, 6)).shape == (0, 5, 6)
+
+
+def test_masks_are_pasted_pixel_by_pixel() -> None:
+    masks = torch.rand(3, 4, 4, generator=numbers(0))
+    boxes = torch.tensor([[1.0, 2, 9, 10], [-3, 1, 6.5, 8.5], [4, 4, 4.2, 4.2]])
+    drawn = paste_masks(masks, boxes, (11, 9), threshold=0.4)
+    for mask, (x1, y1, x2, y2), own in zip(masks.tolist(), boxes.tolist(), drawn, strict=True):
+        framed = [[0.0] * 6, *([0.0, *row, 0.0] for row in mask), [0.0] * 6]
+        for i, j in product(range(11), range(9)):
+            x, y = (j + 0.5 - x1) * 4 / (x2 - x1), (i + 0.5 - y1) * 4 / (y2 - y1)
+            inside = 0 <= x <= 4 and 0 <= y <= 4
+            assert own[i, j] == (inside and bilinear(framed, x + 1, y + 1) >= 0.4)
+
+
+def test_a_full_mask_fills_its_box() -> None:
+    drawn = paste_masks(torch.ones(1, 7, 7), torch.tensor([[2.0, 3, 6, 8]]), (10, 10))
+    assert drawn[0, 3:8, 2:6].all()
+    assert drawn.sum() == 5 * 4
