@@ -1,0 +1,30 @@
+"""What a model would predict that is always right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cvbench.benchmarks import Benchmark, Picture
+
+
+def perfect(benchmark: Benchmark, picture: Picture) -> list[dict[str, Any]]:
+    """One prediction for each image of the picture; crowds are not predicted."""
+    truth = picture.truth
+    if benchmark.field == "semantic":
+        return [{"labels": truth}]
+    if benchmark.field == "panoptic":
+        return [dict(truth)]
+    if benchmark.field == "pose":
+        return [{"keypoints": points, "scores": np.ones(len(points))} for points in truth["keypoints"]]
+    single = ~np.asarray(truth["iscrowd"], bool)
+    boxes = np.asarray(truth["boxes"], np.float64).reshape(-1, 4)[single]
+    found = {
+        "boxes": np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1),
+        "scores": np.ones(single.sum()),
+        "labels": truth["labels"][single],
+    }
+    if benchmark.field == "instance":
+        found["masks"] = [mask for mask, kept in zip(truth["masks"], single, strict=True) if kept]
+    return [found]
