@@ -96,7 +96,7 @@ class Model(nn.Module, ABC):
     def prepare(self, images: Pixels) -> Tensor:
         """Images (B, H, W, 3) as `forward` takes them, on the device and of the type of the parameters."""
         weight = next(self.parameters())
-        return torch.tensor(images).to(weight.device).permute(0, 3, 1, 2).to(weight.dtype) / 255
+        return torch.tensor(np.ascontiguousarray(images)).to(weight.device).permute(0, 3, 1, 2).to(weight.dtype) / 255
 
     def predict(self, images: Pixels) -> list[Prediction]:
         """What is found in images (B, H, W, 3) of one size; the mode, training or evaluation, is that of the module."""
