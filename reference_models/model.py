@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cvbench.cost.spec import CountSpec
-from cvbench.cost.workload import Conditions, ModuleWorkload, Workload
+from reference_models.weights import load_weights
 
 Raw = dict[str, Any]
 """What a network puts out, by name: tensors, or lists of tensors."""
@@ -49,12 +49,9 @@ Pixels = NDArray[np.uint8]
 MEAN, DEVIATION = 0.5, 0.25
 """Of a pixel in an image with values in [0, 1]: about what scenes have, and photographs."""
 
-DISTINCT = 32
-"""Inputs of a workload, so that none is still in a cache when its turn comes again."""
-
 
 class Model(nn.Module, ABC):
-    """A network with all that is needed to train, run, count and time it.
+    """A network with all that is needed to train, run and count it.
 
     Parameters
     ----------
@@ -103,36 +100,6 @@ class Model(nn.Module, ABC):
         with torch.inference_mode():
             return self.postprocess(self(self.prepare(images)))
 
-    def workload(self, conditions: Conditions, images: Pixels | None = None) -> Workload:
-        """The model with its stages, ready to be timed: in evaluation mode, and moved and converted as is asked.
-
-        Parameters
-        ----------
-        conditions
-            Batch, type, memory format and device; threads are the process's affair.
-        images
-            (N, H, W, 3), taken in turn. None: noise of the size of `spec`, in which a model finds other things, and so
-            `postprocess` takes another time, than in real images.
-
-        Raises
-        ------
-        InputError
-            The type or memory format is unknown.
-        """
-        height, width = self.spec.shapes[0][-2:]
-        if images is None:
-            images = np.random.default_rng(0).integers(0, 256, (DISTINCT, height, width, 3), np.uint8)
-        timed = ModuleWorkload(self, (3, height, width), inputs=1)(conditions)
-        layout = torch.channels_last if conditions.memory_format == "channels_last" else torch.contiguous_format
-        return replace(
-            timed,
-            inputs=_batches(images, conditions.batch),
-            pre=lambda batch: self.prepare(batch).contiguous(memory_format=layout),
-            post=self.postprocess,
-        )
-
-
-def _batches(images: Pixels, size: int) -> list[Pixels]:
-    """At least `DISTINCT` batches of `size` images, which begin at one image after another."""
-    starts = range(max(DISTINCT, len(images)))
-    return [images[[(start + i) % len(images) for i in range(size)]] for start in starts]
+    def load(self, path: Path, sha256: str | None = None) -> None:
+        """Read trained weights, see `reference_models.weights.load_weights`."""
+        load_weights(self, path, sha256)

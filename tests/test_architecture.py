@@ -42,6 +42,7 @@ BELOW = {
     "pareto": ("errors",),
     "intervals": ("metrics",),
     "records": ("intervals", "cost"),
+    "models": ("records",),
     "leaderboard": ("records", "tasks", "pareto"),
     "publishing": ("leaderboard", "plots"),
     "plots": ("tasks", "report"),
@@ -79,7 +80,7 @@ MODEL_LAYERS = {
     "parts": ("torch.", "reference_models.parts."),
     "card": ("cvbench.errors.", "cvbench.records.", "cvbench.result.", "msgspec."),
     "weights": ("torch.", "safetensors.", "cvbench.errors.", "cvbench.result."),
-    "model": ("torch.", "numpy.", "cvbench.cost.spec.", "cvbench.cost.workload."),
+    "model": ("torch.", "numpy.", "cvbench.cost.spec.", "reference_models.weights."),
     "models": ("torch.", "reference_models.", "cvbench.cost.spec."),
 }
 """What files of `reference_models` import: parts, the frame, and the models, which say on what they are counted."""

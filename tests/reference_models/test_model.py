@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import pickle
-from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from cvbench.cost.counter import count
-from cvbench.cost.workload import Conditions
-from cvbench.errors import InputError
-from reference_models.model import DISTINCT, Model
+from cvbench.errors import MismatchError
+from reference_models.model import Model
+from reference_models.weights import save_weights
 from toy_model import Toy
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 6, 3), np.uint8)
@@ -51,29 +50,10 @@ def test_the_spec_is_what_is_counted() -> None:
     assert count(toy(), toy().spec).macs == 3 * 2 * 8 * 6
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-def test_a_workload_runs_the_stages_on_the_images(batch: int) -> None:
-    model = toy()
-    workload = pickle.loads(pickle.dumps(partial(model.workload, images=IMAGES)))(Conditions(batch=batch))
-    assert list(workload.stages) == ["pre", "forward", "post"]
-    assert len({id(item) for item in workload.inputs}) == len(workload.inputs) == DISTINCT
-    with workload.context():
-        for start, given in enumerate(workload.inputs[:7]):
-            result = given
-            for stage in workload.stages.values():
-                result = stage(result)
-            expected = model.predict(IMAGES[[(start + i) % 5 for i in range(batch)]])
-            assert all(torch.equal(a["labels"], b["labels"]) for a, b in zip(result, expected, strict=True))
-
-
-def test_a_workload_without_images_has_noise_of_the_counted_size() -> None:
-    workload = toy().workload(Conditions(dtype="bfloat16", memory_format="channels_last"))
-    prepared = workload.pre(workload.inputs[0])
-    assert (prepared.shape, prepared.dtype) == ((1, 3, 8, 6), torch.bfloat16)
-    assert prepared.is_contiguous(memory_format=torch.channels_last)
-    assert len({item.tobytes() for item in workload.inputs}) == DISTINCT
-
-
-def test_unknown_conditions_are_refused() -> None:
-    with pytest.raises(InputError, match="did you mean 'channels_last'"):
-        toy().workload(Conditions(memory_format="channel_last"))
+def test_weights_are_read_by_the_model(tmp_path: Path) -> None:
+    model, other, path = toy(), Toy(), tmp_path / "toy.safetensors"
+    sha256 = save_weights(model, path)
+    other.load(path, sha256)
+    assert torch.equal(other.conv.weight, model.conv.weight.half().float())
+    with pytest.raises(MismatchError, match="has SHA-256"):
+        other.load(path, "0")
