@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -184,3 +185,47 @@ class Entry:
         model = self.build("nano")
         model.load(self.card.weights_path, self.card.training.sha256)
         return model.eval()
+
+
+def models() -> dict[str, Entry]:
+    """All models that installed packages offer, by name and in the order of names.
+
+    Raises
+    ------
+    InputError
+        An entry point cannot be loaded or is no mapping, or two offer the same name.
+    """
+    found: dict[str, Entry] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        where = f"entry point {point.name} = {point.value}"
+        try:
+            offered = point.load()
+        except (ImportError, AttributeError) as error:
+            raise InputError(f"cannot be loaded: {error}", where=where) from error
+        if not isinstance(offered, Mapping):
+            kind = type(offered).__name__
+            raise InputError(f"is of type {kind}; expected a mapping from names of models to modules", where=where)
+        for name, module in offered.items():
+            if found.setdefault(name, Entry(name, module)).module != module:
+                raise InputError(f"offers a model {name!r}, which {found[name].module} is, too", where=where)
+    return dict(sorted(found.items()))
+
+
+def find_model(name: str) -> Entry:
+    """The model of a name.
+
+    Raises
+    ------
+    InputError
+        No package offers it; and as `models` does.
+
+    Examples
+    --------
+    >>> find_model("centernet").module
+    'reference_models.detection.centernet'
+    """
+    offered = models()
+    if name not in offered:
+        hint = did_you_mean(name, offered) if offered else "; no installed package offers any"
+        raise InputError(f"unknown model {name!r}{hint}")
+    return offered[name]

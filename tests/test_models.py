@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,13 +12,24 @@ from typing import Any
 import pytest
 from torch import nn
 
+from cvbench import models as found
 from cvbench.errors import InputError, MismatchError, MissingDependency
-from cvbench.models import Entry
+from cvbench.models import GROUP, Entry, find_model, models
 from reference_models.card import Card, Training
 from reference_models.weights import save_weights
 from toy_model import Toy
 
 CARD = Card("toy", "Toy", "semantic", "nobody")
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, **packages: Any) -> None:
+    """Let packages offer mappings from names to modules."""
+    offering = ModuleType("offering")
+    for name, offered in packages.items():
+        setattr(offering, name, offered)
+    monkeypatch.setitem(sys.modules, "offering", offering)
+    points = [EntryPoint(name, f"offering:{name}", GROUP) for name in packages]
+    monkeypatch.setattr(found, "entry_points", lambda group: points if group == GROUP else [])
 
 
 def entry(monkeypatch: pytest.MonkeyPatch, **contents: Any) -> Entry:
@@ -26,6 +38,35 @@ def entry(monkeypatch: pytest.MonkeyPatch, **contents: Any) -> Entry:
     vars(module).update(contents)
     monkeypatch.setitem(sys.modules, "toys", module)
     return Entry("toy", "toys")
+
+
+def test_models_of_all_packages_are_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, b={"unet": "b.unet"}, a={"yolo": "a.yolo", "fcn": "a.fcn"})
+    assert list(models().values()) == [Entry("fcn", "a.fcn"), Entry("unet", "b.unet"), Entry("yolo", "a.yolo")]
+    assert find_model("unet") == Entry("unet", "b.unet")
+    with pytest.raises(InputError, match="unknown model 'u-net'; did you mean 'unet'?"):
+        find_model("u-net")
+
+
+def test_without_packages_there_are_no_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch)
+    with pytest.raises(InputError, match="unknown model 'unet'; no installed package offers any"):
+        find_model("unet")
+
+
+def test_a_name_is_offered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, a={"unet": "a.unet"}, b={"unet": "b.unet"})
+    with pytest.raises(InputError, match="entry point b = offering:b: offers a model 'unet', which a.unet is, too"):
+        models()
+
+
+def test_entry_points_that_offer_no_mapping_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, a=["unet"])
+    with pytest.raises(InputError, match="entry point a = offering:a: is of type list; expected a mapping"):
+        models()
+    monkeypatch.setattr(found, "entry_points", lambda group: [EntryPoint("a", "nowhere:MODELS", GROUP)])
+    with pytest.raises(InputError, match="a = nowhere:MODELS: cannot be loaded: No module named 'nowhere'"):
+        models()
 
 
 def test_a_model_is_built_and_sent_to_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
