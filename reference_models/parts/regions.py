@@ -12,11 +12,14 @@ suppressed, nothing is too unlikely, and each image has as many regions and obje
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from reference_models.parts.blocks import init_he
 from reference_models.parts.ops import roi_align
 
 Regions = list[Tensor]
@@ -66,3 +69,89 @@ def image_of(regions: Regions) -> Tensor:
 def parts_of(rows: Tensor, regions: Regions) -> tuple[Tensor, ...]:
     """The rows (R, …) of each image."""
     return torch.split(rows, [len(boxes) for boxes in regions])
+
+
+@dataclass(frozen=True)
+class ProposalRules:
+    """What is proposed, and from what the proposing network learns; those of the paper by default.
+
+    Attributes
+    ----------
+    per_map, count
+        The best so many anchors of each map of an image are looked at, and the best so many regions of all proposed.
+    overlap
+        Regions of one map with a larger IoU are the same.
+    positive, negative
+        IoU from which on an anchor stands for an object, and below which it shows background.
+    drawn, share
+        Anchors of each image to learn from, and the largest share of them that stands for objects.
+    """
+
+    per_map: int = 1000
+    count: int = 1000
+    overlap: float = 0.7
+    positive: float = 0.7
+    negative: float = 0.3
+    drawn: int = 256
+    share: float = 0.5
+
+
+class ProposalNetwork(nn.Module):
+    """Looks at every place of every map, and says where something is, whatever it is.
+
+    Parameters
+    ----------
+    channels
+        Of the maps.
+    strides
+        Pixels from one cell to the next, of each map.
+    sides
+        The side of a square anchor, of each map, in pixels.
+    rules
+        What is proposed and learnt from.
+    ratios
+        Heights of anchors over their widths.
+
+    References
+    ----------
+    Ren, He, Girshick and Sun, "Faster R-CNN: Towards Real-Time Object Detection with Region Proposal Networks", NIPS
+    2015; on pyramids: Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017.
+    """
+
+    WEIGHTS = (1.0, 1.0, 1.0, 1.0)
+
+    def __init__(
+        self,
+        channels: int,
+        strides: Sequence[int],
+        sides: Sequence[float],
+        rules: ProposalRules,
+        ratios: Sequence[float] = (0.5, 1.0, 2.0),
+    ) -> None:
+        super().__init__()
+        self.strides, self.sides, self.ratios, self.rules = tuple(strides), tuple(sides), tuple(ratios), rules
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.objectness = nn.Conv2d(channels, len(ratios), 1)
+        self.code = nn.Conv2d(channels, 4 * len(ratios), 1)
+        self.apply(init_he)
+        for output in (self.objectness, self.code):
+            nn.init.normal_(output.weight, std=0.01)  # undecided at first
+
+    def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Logits (B, A) that anchors stand for objects, and codes (B, A, 4) of the objects' boxes, of each map."""
+        seen = [F.relu(self.conv(fmap)) for fmap in maps]
+        logits = [self.objectness(fmap).permute(0, 2, 3, 1).flatten(1) for fmap in seen]
+        codes = [self.code(fmap).permute(0, 2, 3, 1).reshape(len(fmap), -1, 4) for fmap in seen]
+        return logits, codes
+
+    def anchors(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """The anchors (A, 4) of each map: row by row, all shapes of a cell together, around the centres of cells."""
+        anchors = []
+        for fmap, stride, side in zip(maps, self.strides, self.sides, strict=True):
+            rows, columns = ((torch.arange(n, device=fmap.device) + 0.5) * stride for n in fmap.shape[2:])
+            y, x = torch.meshgrid(rows, columns, indexing="ij")
+            ratio = torch.tensor(self.ratios, device=fmap.device).sqrt()
+            half = torch.stack([side / ratio, side * ratio], 1) / 2  # (shapes, 2)
+            centre = torch.stack([x, y], -1).reshape(-1, 1, 2)
+            anchors.append(torch.cat([centre - half, centre + half], 2).reshape(-1, 4))
+        return anchors

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
 from reference_models.parts.ops import roi_align
-from reference_models.parts.regions import Pooling, image_of, parts_of
+from reference_models.parts.regions import Pooling, ProposalNetwork, ProposalRules, image_of, parts_of
 
 SIZE = (48, 64)
 STRIDES = (4, 8)
+
+
+def network(rules: ProposalRules | None = None) -> ProposalNetwork:
+    torch.manual_seed(0)
+    return ProposalNetwork(3, STRIDES, (8, 24), rules or ProposalRules(per_map=50, count=20, overlap=0.4))
 
 
 def maps_of(images: int, seed: int = 0, channels: int = 3) -> list[Tensor]:
@@ -20,6 +26,38 @@ def boxes_of(count: int, seed: int) -> Tensor:
     centre = torch.rand(count, 2, generator=numbers) * torch.tensor([64.0, 48.0])
     half = torch.rand(count, 2, generator=numbers) * 30 + 0.5
     return torch.cat([centre - half, centre + half], 1)
+
+
+def test_the_network_has_the_published_parameters() -> None:
+    with torch.device("meta"):
+        published = ProposalNetwork(256, (4, 8, 16, 32, 64), (32, 64, 128, 256, 512), ProposalRules())
+    assert sum(param.numel() for param in published.parameters()) == 593_935
+
+
+def test_anchors_stand_around_the_centres_of_cells() -> None:
+    fine, coarse = network().anchors(maps_of(1))
+    assert [len(fine), len(coarse)] == [3 * 12 * 16, 3 * 6 * 8]
+    for anchors, stride, side, columns in ((fine, 4, 8, 16), (coarse, 8, 24, 8)):
+        for place, (x1, y1, x2, y2) in enumerate(anchors.tolist()):
+            cell, shape = divmod(place, 3)
+            row, column = divmod(cell, columns)
+            centre = ((column + 0.5) * stride, (row + 0.5) * stride)
+            assert ((x1 + x2) / 2, (y1 + y2) / 2) == pytest.approx(centre)
+            assert (x2 - x1) * (y2 - y1) == pytest.approx(side**2)
+            assert (y2 - y1) / (x2 - x1) == pytest.approx((0.5, 1, 2)[shape])
+
+
+def test_logits_and_codes_are_in_the_order_of_anchors() -> None:
+    rpn, maps = network(), maps_of(2)
+    logits, codes = rpn(maps)
+    for fmap, logit, code in zip(maps, logits, codes, strict=True):
+        seen = rpn.conv(fmap).relu()
+        score, boxes = rpn.objectness(seen), rpn.code(seen)
+        columns = fmap.shape[3]
+        for row, column, shape in ((0, 0, 0), (2, 5, 1), (5, 7, 2)):
+            place = (row * columns + column) * 3 + shape
+            assert torch.equal(logit[:, place], score[:, shape, row, column])
+            assert torch.equal(code[:, place], boxes[:, 4 * shape : 4 * shape + 4, row, column])
 
 
 def test_regions_are_taken_from_the_map_in_which_they_are_large_enough() -> None:
