@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reference_models.parts.blocks import init_he
-from reference_models.parts.ops import roi_align
+from reference_models.parts.ops import clip_boxes, decode_boxes, nms, roi_align
 
 Regions = list[Tensor]
 
@@ -155,3 +155,25 @@ class ProposalNetwork(nn.Module):
             centre = torch.stack([x, y], -1).reshape(-1, 1, 2)
             anchors.append(torch.cat([centre - half, centre + half], 2).reshape(-1, 4))
         return anchors
+
+    @torch.no_grad()
+    def propose(
+        self, logits: Sequence[Tensor], codes: Sequence[Tensor], anchors: Sequence[Tensor], size: tuple[int, int]
+    ) -> Regions:
+        """The regions of each image, the likeliest first, within images of `size`; nothing is learnt through them."""
+        boxes, scores = [], []
+        for logit, code, anchor in zip(logits, codes, anchors, strict=True):
+            score, best = logit.topk(min(self.rules.per_map, logit.shape[1]))
+            chosen = code.gather(1, best[:, :, None].expand(-1, -1, 4))
+            boxes.append(clip_boxes(decode_boxes(chosen, anchor[best], self.WEIGHTS), size))
+            scores.append(score)
+        level = torch.cat([score.new_full((score.shape[1],), k, dtype=torch.int64) for k, score in enumerate(scores)])
+        pairs = zip(torch.cat(boxes, 1), torch.cat(scores, 1), strict=True)
+        return [box[self._kept(box, score, level)] for box, score in pairs]
+
+    def _kept(self, boxes: Tensor, scores: Tensor, level: Tensor) -> Tensor:
+        """Rows of the regions of an image that are proposed; those without an area are not."""
+        if boxes.is_meta:
+            return torch.arange(min(self.rules.count, len(boxes)), device=boxes.device)
+        some = (boxes[:, 2:] > boxes[:, :2]).all(1).nonzero()[:, 0]
+        return some[nms(boxes[some], scores[some], self.rules.overlap, level[some])[: self.rules.count]]

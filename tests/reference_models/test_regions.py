@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reference_models.parts.ops import roi_align
+from reference_models.parts.ops import box_iou, roi_align
 from reference_models.parts.regions import Pooling, ProposalNetwork, ProposalRules, image_of, parts_of
 
 SIZE = (48, 64)
@@ -58,6 +58,52 @@ def test_logits_and_codes_are_in_the_order_of_anchors() -> None:
             place = (row * columns + column) * 3 + shape
             assert torch.equal(logit[:, place], score[:, shape, row, column])
             assert torch.equal(code[:, place], boxes[:, 4 * shape : 4 * shape + 4, row, column])
+
+
+def greedy(boxes: Tensor, scores: Tensor, rules: ProposalRules) -> list[int]:
+    kept: list[int] = []
+    for best in scores.argsort(descending=True, stable=True).tolist():
+        if all(box_iou(boxes[best, None], boxes[other, None]) <= rules.overlap for other in kept):
+            kept.append(best)
+    return kept
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_likeliest_regions_that_differ_are_proposed(seed: int) -> None:
+    rpn = network()
+    maps = maps_of(2, seed)
+    logits, codes = rpn(maps)
+    anchors = rpn.anchors(maps)
+    regions = rpn.propose(logits, codes, anchors, SIZE)
+    for image, found in enumerate(regions):
+        expected: list[tuple[float, list[float]]] = []
+        for logit, code, anchor in zip(logits, codes, anchors, strict=True):
+            one = ProposalNetwork(3, (4,), (8,), ProposalRules(per_map=50, count=50, overlap=1.0))
+            (decoded,) = one.propose([logit[image, None]], [code[image, None]], [anchor], SIZE)
+            scores = logit[image].sort(descending=True).values[:50].detach()
+            kept = greedy(decoded, scores, rpn.rules)
+            expected += [(scores[k].item(), decoded[k].tolist()) for k in kept]
+        expected.sort(key=lambda pair: -pair[0])
+        assert found.tolist() == [box for _, box in expected[:20]]
+
+
+def test_regions_are_within_the_image_and_have_an_area() -> None:
+    rpn = network(ProposalRules(per_map=1000, count=1000, overlap=0.99))
+    maps = maps_of(1)
+    logits, codes = rpn(maps)
+    codes = [code - 20 * (torch.arange(code.shape[1]) % 2 == 0)[:, None] for code in codes]  # half of them far outside
+    (found,) = rpn.propose(logits, codes, rpn.anchors(maps), SIZE)
+    assert 0 < len(found) < sum(logit.shape[1] for logit in logits)
+    assert (found[:, 2:] > found[:, :2]).all()
+    assert found.min() >= 0
+    assert found[:, 2].max() <= SIZE[1]
+    assert found[:, 3].max() <= SIZE[0]
+
+
+def test_on_meta_as_many_are_proposed_as_may_be() -> None:
+    rpn, maps = network().to("meta"), [fmap.to("meta") for fmap in maps_of(3)]
+    regions = rpn.propose(*rpn(maps), rpn.anchors(maps), SIZE)
+    assert [tuple(boxes.shape) for boxes in regions] == [(20, 4)] * 3
 
 
 def test_regions_are_taken_from_the_map_in_which_they_are_large_enough() -> None:
