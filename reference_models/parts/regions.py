@@ -19,8 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reference_models.parts.assignment import draw, match
 from reference_models.parts.blocks import init_he
-from reference_models.parts.ops import clip_boxes, decode_boxes, nms, roi_align
+from reference_models.parts.ops import clip_boxes, decode_boxes, encode_boxes, nms, roi_align
 
 Regions = list[Tensor]
 
@@ -177,3 +178,25 @@ class ProposalNetwork(nn.Module):
             return torch.arange(min(self.rules.count, len(boxes)), device=boxes.device)
         some = (boxes[:, 2:] > boxes[:, :2]).all(1).nonzero()[:, 0]
         return some[nms(boxes[some], scores[some], self.rules.overlap, level[some])[: self.rules.count]]
+
+    def loss(
+        self,
+        logits: Sequence[Tensor],
+        codes: Sequence[Tensor],
+        anchors: Sequence[Tensor],
+        truths: Sequence[Tensor],
+    ) -> dict[str, Tensor]:
+        """How wrong the network is about objects with the boxes `truths`, (G_b, 4) of each image."""
+        every, rules = torch.cat(list(anchors)), self.rules
+        said, is_object, coded, expected = [], [], [], []
+        for logit, code, truth in zip(torch.cat(list(logits), 1), torch.cat(list(codes), 1), truths, strict=True):
+            matched = match(truth, every, rules.positive, rules.negative, each_truth=True)
+            shown, empty = draw(matched, rules.drawn, rules.share)
+            said.append(logit[torch.cat([shown, empty])])
+            is_object.append(torch.cat([torch.ones_like(logit[shown]), torch.zeros_like(logit[empty])]))
+            coded.append(code[shown])
+            expected.append(encode_boxes(truth[matched[shown]], every[shown], self.WEIGHTS))
+        drawn = max(1, sum(map(len, said)))
+        apart = F.smooth_l1_loss(torch.cat(coded), torch.cat(expected), beta=1 / 9, reduction="sum") / drawn
+        missed = F.binary_cross_entropy_with_logits(torch.cat(said), torch.cat(is_object), reduction="sum") / drawn
+        return {"proposal": missed, "proposal_box": apart}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reference_models.parts.ops import box_iou, roi_align
+from reference_models.parts.ops import box_iou, encode_boxes, roi_align
 from reference_models.parts.regions import Pooling, ProposalNetwork, ProposalRules, image_of, parts_of
 
 SIZE = (48, 64)
@@ -104,6 +104,32 @@ def test_on_meta_as_many_are_proposed_as_may_be() -> None:
     rpn, maps = network().to("meta"), [fmap.to("meta") for fmap in maps_of(3)]
     regions = rpn.propose(*rpn(maps), rpn.anchors(maps), SIZE)
     assert [tuple(boxes.shape) for boxes in regions] == [(20, 4)] * 3
+
+
+def test_a_network_that_says_what_is_there_has_no_loss() -> None:
+    rpn, maps = network(ProposalRules(drawn=64)), maps_of(1)
+    anchors, truths = rpn.anchors(maps), boxes_of(3, seed=5)
+    logits, codes = [], []
+    for anchor in anchors:
+        overlaps = box_iou(truths, torch.cat(anchors)).amax(1)
+        own = box_iou(truths, anchor)
+        shows = (own.amax(0) >= 0.7) | (own == overlaps[:, None]).any(0)
+        logits.append(torch.where(shows, 200.0, -200.0)[None])
+        codes.append(encode_boxes(truths[own.argmax(0)], anchor, rpn.WEIGHTS)[None])
+    right = rpn.loss(logits, codes, anchors, [truths])
+    assert {name: term.item() for name, term in right.items()} == {"proposal": 0.0, "proposal_box": 0.0}
+    wrong = rpn.loss([-logit for logit in logits], [code + 1 for code in codes], anchors, [truths])
+    assert wrong["proposal"] == pytest.approx(200)
+    assert wrong["proposal_box"] > 0
+
+
+def test_images_without_objects_teach_that_nothing_is_there() -> None:
+    rpn, maps = network(), maps_of(2)
+    loss = rpn.loss(*rpn(maps), rpn.anchors(maps), [torch.zeros(0, 4)] * 2)
+    assert loss["proposal_box"] == 0
+    sum(loss.values()).backward()
+    assert rpn.objectness.bias.grad is not None
+    assert (rpn.objectness.bias.grad > 0).all()
 
 
 def test_regions_are_taken_from_the_map_in_which_they_are_large_enough() -> None:
