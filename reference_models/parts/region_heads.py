@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from reference_models.parts.assignment import draw, match
+from reference_models.parts.ops import encode_boxes
 from reference_models.parts.regions import Regions
 
 
@@ -54,3 +56,72 @@ def draw_examples(
         labels += [target["labels"][matched[shown]] + 1, torch.zeros_like(empty)]
         truths.append(matched[shown])
     return Examples(chosen, torch.cat(labels), truths)
+
+
+class BoxHead(nn.Module):
+    """Says what a region shows, and where its box should be, for each class.
+
+    Parameters
+    ----------
+    channels, side
+        Of the content of a region, (channels, side, side).
+    width
+        Outputs of the two hidden layers.
+    classes
+        Without background.
+    dead
+        Have a box for the background, too, as some published models do; nothing reads it.
+    least, overlap, most
+        Objects need a larger probability than `least`; of one class, those with an IoU above `overlap` are the same; of
+        an image the best `most` are kept.
+
+    References
+    ----------
+    Girshick, "Fast R-CNN", ICCV 2015; two hidden layers: Lin et al., "Feature Pyramid Networks for Object Detection",
+    CVPR 2017.
+    """
+
+    WEIGHTS = (10.0, 10.0, 5.0, 5.0)
+
+    def __init__(
+        self,
+        channels: int,
+        side: int,
+        width: int,
+        classes: int,
+        *,
+        dead: bool = False,
+        least: float = 0.05,
+        overlap: float = 0.5,
+        most: int = 100,
+    ) -> None:
+        super().__init__()
+        self.classes, self.least, self.overlap, self.most = classes, least, overlap, most
+        hidden = [nn.Linear(inputs, width) for inputs in (channels * side * side, width)]
+        for layer in hidden:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        self.layers = nn.Sequential(nn.Flatten(), hidden[0], nn.ReLU(), hidden[1], nn.ReLU())
+        self.score = nn.Linear(width, classes + 1)
+        self.code = nn.Linear(width, 4 * (classes + dead))
+        for output, deviation in ((self.score, 0.01), (self.code, 0.001)):
+            nn.init.normal_(output.weight, std=deviation)  # undecided at first
+            nn.init.zeros_(output.bias)
+
+    def forward(self, content: Tensor) -> tuple[Tensor, Tensor]:
+        """Content (R, channels, side, side) to logits (R, 1 + classes) and codes of boxes (R, classes, 4)."""
+        x = self.layers(content)
+        return self.score(x), self.code(x).view(len(x), -1, 4)[:, -self.classes :]
+
+    def loss(
+        self, logits: Tensor, codes: Tensor, examples: Examples, targets: Sequence[dict[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """How wrong the head is about the examples."""
+        shown = examples.labels > 0
+        truths = [target["boxes"].to(codes)[rows] for target, rows in zip(targets, examples.truths, strict=True)]
+        expected = encode_boxes(torch.cat(truths), torch.cat(examples.shown), self.WEIGHTS)
+        said = codes[shown, examples.labels[shown] - 1]
+        count = max(1, len(logits))
+        return {
+            "class": F.cross_entropy(logits, examples.labels, reduction="sum") / count,
+            "box": F.smooth_l1_loss(said, expected, reduction="sum") / count,
+        }

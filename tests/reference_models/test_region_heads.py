@@ -3,8 +3,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from reference_models.parts.ops import box_iou
-from reference_models.parts.region_heads import draw_examples
+from reference_models.parts.ops import box_iou, encode_boxes
+from reference_models.parts.region_heads import BoxHead, draw_examples
 
 SIZE = (40, 60)
 
@@ -44,3 +44,16 @@ def test_the_true_boxes_are_examples_before_anything_is_found() -> None:
     examples = draw_examples([torch.zeros(0, 4)], [target], count=16)
     assert sorted(examples.truths[0].tolist()) == [0, 1, 2, 3]
     assert torch.equal(examples.shown[0], target["boxes"][examples.truths[0]])
+
+
+def test_a_head_that_knows_has_no_loss() -> None:
+    targets = [target_of(3, 1), target_of(2, 3)]
+    examples = draw_examples([boxes_of(50, 4), boxes_of(50, 6)], targets, count=20)
+    head = BoxHead(2, 3, 4, classes=3)
+    logits = torch.nn.functional.one_hot(examples.labels, 4) * 200.0
+    codes = torch.randn(len(logits), 3, 4, generator=torch.Generator().manual_seed(0))
+    shown = examples.labels > 0
+    truths = torch.cat([target["boxes"][rows] for target, rows in zip(targets, examples.truths, strict=True)])
+    codes[shown, examples.labels[shown] - 1] = encode_boxes(truths, torch.cat(examples.shown), head.WEIGHTS)
+    assert [term.item() for term in head.loss(logits, codes, examples, targets).values()] == [0, 0]
+    assert all(term > 0 for term in head.loss(-logits, codes + 1, examples, targets).values())
