@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reference_models.parts.assignment import draw, match
-from reference_models.parts.ops import encode_boxes
-from reference_models.parts.regions import Regions
+from reference_models.parts.ops import clip_boxes, decode_boxes, encode_boxes, nms
+from reference_models.parts.regions import Regions, parts_of
 
 
 class Examples(NamedTuple):
@@ -56,6 +56,24 @@ def draw_examples(
         labels += [target["labels"][matched[shown]] + 1, torch.zeros_like(empty)]
         truths.append(matched[shown])
     return Examples(chosen, torch.cat(labels), truths)
+
+
+class Found(NamedTuple):
+    """Objects found in an image, the likeliest first.
+
+    Attributes
+    ----------
+    boxes
+        (N, 4).
+    scores
+        (N,) probabilities.
+    classes
+        (N,) int64, from 0.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    classes: Tensor
 
 
 class BoxHead(nn.Module):
@@ -125,3 +143,19 @@ class BoxHead(nn.Module):
             "class": F.cross_entropy(logits, examples.labels, reduction="sum") / count,
             "box": F.smooth_l1_loss(said, expected, reduction="sum") / count,
         }
+
+    def detect(self, logits: Tensor, codes: Tensor, regions: Regions, size: tuple[int, int]) -> list[Found]:
+        """The objects in each image of `size`, from what the head says of all regions."""
+        likely = logits.softmax(1)[:, 1:]
+        boxes = clip_boxes(decode_boxes(codes, torch.cat(regions)[:, None], self.WEIGHTS), size)
+        return [self._best(*pair) for pair in zip(parts_of(boxes, regions), parts_of(likely, regions), strict=True)]
+
+    def _best(self, boxes: Tensor, likely: Tensor) -> Found:
+        """The objects of an image of R regions, from boxes (R, classes, 4) and probabilities (R, classes)."""
+        if boxes.is_meta:
+            count = min(self.most, likely.numel())
+            return Found(boxes.flatten(0, 1)[:count], likely.flatten()[:count], torch.arange(count, device="meta"))
+        region, label = (likely > self.least).nonzero(as_tuple=True)
+        kept = nms(boxes[region, label], likely[region, label], self.overlap, label)[: self.most]
+        region, label = region[kept], label[kept]
+        return Found(boxes[region, label], likely[region, label], label)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
 from reference_models.parts.ops import box_iou, encode_boxes
-from reference_models.parts.region_heads import BoxHead, draw_examples
+from reference_models.parts.region_heads import BoxHead, Found, draw_examples
 
 SIZE = (40, 60)
 
@@ -57,3 +58,50 @@ def test_a_head_that_knows_has_no_loss() -> None:
     codes[shown, examples.labels[shown] - 1] = encode_boxes(truths, torch.cat(examples.shown), head.WEIGHTS)
     assert [term.item() for term in head.loss(logits, codes, examples, targets).values()] == [0, 0]
     assert all(term > 0 for term in head.loss(-logits, codes + 1, examples, targets).values())
+
+
+def brute_force(logits: Tensor, boxes: Tensor, head: BoxHead) -> list[tuple[float, int, list[float]]]:
+    found: list[tuple[float, int, list[float]]] = []
+    for label in range(head.classes):
+        likely = logits.softmax(1)[:, 1 + label]
+        kept: list[int] = []
+        for row in likely.argsort(descending=True, stable=True).tolist():
+            alone = all(box_iou(boxes[row, label, None], boxes[k, label, None]) <= head.overlap for k in kept)
+            if likely[row] > head.least and alone:
+                kept.append(row)
+        found += [(likely[k].item(), label, boxes[k, label].tolist()) for k in kept]
+    return sorted(found, key=lambda item: -item[0])[: head.most]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_objects_are_the_likeliest_boxes_of_each_class_that_differ(seed: int) -> None:
+    numbers = torch.Generator().manual_seed(seed)
+    head = BoxHead(2, 3, 4, classes=3, least=0.1, overlap=0.3, most=12)
+    regions = [boxes_of(30, seed), boxes_of(0, 0), boxes_of(7, seed + 50)]
+    logits, codes = torch.randn(37, 4, generator=numbers) * 2, torch.zeros(37, 3, 4)
+    every = torch.cat(regions)[:, None].expand(37, 3, 4)
+    for found, of_image, boxes in zip(
+        head.detect(logits, codes, regions, SIZE), logits.split([30, 0, 7]), every.split([30, 0, 7]), strict=True
+    ):
+        expected = brute_force(of_image, boxes, head)
+        assert found.classes.tolist() == [label for _, label, _ in expected]
+        assert found.scores.tolist() == [score for score, _, _ in expected]
+        torch.testing.assert_close(found.boxes, torch.tensor([box for *_, box in expected]).reshape(-1, 4))
+
+
+def test_codes_move_the_boxes_of_their_class() -> None:
+    head = BoxHead(2, 3, 4, classes=2)
+    region = torch.tensor([[10.0, 10, 20, 20]])
+    logits = torch.tensor([[0.0, 5, 5]])
+    codes = torch.tensor([[[0.0, 0, 0, 0], [10, 0, 0, 0]]])  # the second class is one width further right
+    (found,) = head.detect(logits, codes, [region], SIZE)
+    by_class = dict(zip(found.classes.tolist(), found.boxes.tolist(), strict=True))
+    assert by_class[0] == pytest.approx([10, 10, 20, 20])
+    assert by_class[1] == pytest.approx([20, 10, 30, 20])
+
+
+def test_on_meta_as_many_objects_are_found_as_may_be() -> None:
+    with torch.device("meta"):
+        head, regions = BoxHead(2, 3, 4, classes=3, most=50), [torch.zeros(20, 4), torch.zeros(9, 4)]
+        found: list[Found] = head.detect(torch.zeros(29, 4), torch.zeros(29, 3, 4), regions, SIZE)
+    assert [tuple(objects.boxes.shape) for objects in found] == [(50, 4), (27, 4)]
