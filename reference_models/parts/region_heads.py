@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reference_models.parts.assignment import draw, match
+from reference_models.parts.blocks import init_he
 from reference_models.parts.ops import clip_boxes, decode_boxes, encode_boxes, nms
 from reference_models.parts.regions import Regions, parts_of
 
@@ -159,3 +160,63 @@ class BoxHead(nn.Module):
         kept = nms(boxes[region, label], likely[region, label], self.overlap, label)[: self.most]
         region, label = region[kept], label[kept]
         return Found(boxes[region, label], likely[region, label], label)
+
+
+class MaskHead(nn.Module):
+    """Says which cells of a region belong to its object, for each class.
+
+    Parameters
+    ----------
+    channels
+        Of the content of a region.
+    width, depth
+        Channels and number of the hidden convolutions.
+    classes
+        Without background.
+    dead
+        Have a mask for the background, too, as some published models do; nothing reads it.
+
+    References
+    ----------
+    He, Gkioxari, Dollár and Girshick, "Mask R-CNN", ICCV 2017.
+    """
+
+    def __init__(self, channels: int, width: int, depth: int, classes: int, *, dead: bool = False) -> None:
+        super().__init__()
+        self.classes = classes
+        layers: list[nn.Module] = []
+        for inputs in [channels] + [width] * (depth - 1):
+            layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+        self.enlarge = nn.ConvTranspose2d(width, width, 2, stride=2)
+        self.mask = nn.Conv2d(width, classes + dead, 1)
+        self.apply(init_he)
+        nn.init.normal_(self.enlarge.weight, std=(2 / width) ** 0.5)  # as `init_he`: a cell reads one cell
+
+    def forward(self, content: Tensor) -> Tensor:
+        """Content (R, channels, side, side) to logits (R, classes, 2 · side, 2 · side)."""
+        masks: Tensor = self.mask(F.relu(self.enlarge(self.layers(content))))
+        return masks[:, -self.classes :]
+
+    def loss(self, logits: Tensor, examples: Examples, targets: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+        """How wrong the head is about the regions that stand for objects, to which `logits` belong."""
+        pairs = zip(targets, examples.truths, examples.shown, strict=True)
+        side = logits.shape[-1]
+        expected = [crop_masks(target["masks"][rows], boxes, side) for target, rows, boxes in pairs]
+        labels = examples.labels[examples.labels > 0] - 1
+        said = logits[torch.arange(len(labels), device=labels.device), labels]
+        wrong = F.binary_cross_entropy_with_logits(said, torch.cat(expected).to(said), reduction="sum")
+        return {"mask": wrong / max(1, said.numel())}
+
+
+def crop_masks(masks: Tensor, boxes: Tensor, side: int) -> Tensor:
+    """What masks (N, H, W) show in boxes (N, 4): at the centre of each of the cells of (N, side, side), nearest pixel.
+
+    Nothing is outside of the image.
+    """
+    height, width = masks.shape[1:]
+    steps = (torch.arange(side, device=boxes.device) + 0.5) / side
+    x, y = ((boxes[:, i, None] + steps * (boxes[:, i + 2] - boxes[:, i])[:, None]).floor().long() for i in (0, 1))
+    inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None]
+    row = torch.arange(len(masks), device=boxes.device)[:, None, None]
+    return masks[row, y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None]] & inside

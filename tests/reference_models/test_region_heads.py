@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from reference_models.parts.ops import box_iou, encode_boxes
-from reference_models.parts.region_heads import BoxHead, Found, draw_examples
+from reference_models.parts.region_heads import BoxHead, Found, MaskHead, crop_masks, draw_examples
 
 SIZE = (40, 60)
 
@@ -23,6 +23,27 @@ def target_of(count: int, seed: int, classes: int = 3) -> dict[str, Tensor]:
         mask[y1:y2, x1:x2] = True
     numbers = torch.Generator().manual_seed(seed)
     return {"boxes": boxes, "labels": torch.randint(0, classes, (count,), generator=numbers), "masks": masks}
+
+
+@pytest.mark.parametrize(
+    ("classes", "dead", "boxes", "masks"), [(90, True, 14_362_055, 2_646_107), (80, False, 14_306_705, 2_643_280)]
+)
+def test_heads_have_the_published_parameters(classes: int, dead: bool, boxes: int, masks: int) -> None:
+    with torch.device("meta"):
+        box_head = BoxHead(256, 7, 1024, classes, dead=dead)
+        mask_head = MaskHead(256, 256, 4, classes, dead=dead)
+    assert sum(param.numel() for param in box_head.parameters()) == boxes
+    assert sum(param.numel() for param in mask_head.parameters()) == masks
+
+
+def test_what_the_background_has_is_not_read() -> None:
+    content = torch.rand(2, 4, 3, 3)
+    box_head, mask_head = BoxHead(4, 3, 8, 5, dead=True), MaskHead(4, 6, 1, 5, dead=True)
+    assert torch.equal(box_head(content)[1].flatten(1), box_head.code(box_head.layers(content))[:, 4:])
+    masks = mask_head(content)
+    assert masks.shape == (2, 5, 6, 6)
+    torch.nn.init.zeros_(mask_head.mask.weight[0])
+    assert torch.equal(mask_head(content), masks)
 
 
 def test_examples_are_objects_and_background_by_their_overlap() -> None:
@@ -105,3 +126,38 @@ def test_on_meta_as_many_objects_are_found_as_may_be() -> None:
         head, regions = BoxHead(2, 3, 4, classes=3, most=50), [torch.zeros(20, 4), torch.zeros(9, 4)]
         found: list[Found] = head.detect(torch.zeros(29, 4), torch.zeros(29, 3, 4), regions, SIZE)
     assert [tuple(objects.boxes.shape) for objects in found] == [(50, 4), (27, 4)]
+
+
+def test_masks_are_learnt_of_the_class_of_their_object() -> None:
+    targets = [target_of(2, 1), target_of(0, 2)]
+    examples = draw_examples([boxes_of(60, 4), boxes_of(5, 3)], targets, count=20)
+    head, labels = MaskHead(2, 4, 1, classes=3), targets[0]["labels"][examples.truths[0]]
+    right = crop_masks(targets[0]["masks"][examples.truths[0]], examples.shown[0], 6) * 400.0 - 200
+    logits = torch.randn(len(right), 3, 6, 6, generator=torch.Generator().manual_seed(0))
+    logits[torch.arange(len(right)), labels] = right
+    assert head.loss(logits, examples, targets)["mask"] == 0
+    assert head.loss(-logits, examples, targets)["mask"] == 200
+
+
+def test_without_objects_masks_teach_nothing() -> None:
+    nothing, head = target_of(0, 1), MaskHead(2, 4, 1, classes=3)
+    examples = draw_examples([boxes_of(5, 1)], [nothing], count=20)
+    loss = head.loss(head(torch.zeros(0, 2, 3, 3)), examples, [nothing])["mask"]
+    assert loss == 0
+    loss.backward()
+
+
+def test_crops_of_masks_hold_the_pixels_under_the_centres_of_cells() -> None:
+    numbers = torch.Generator().manual_seed(0)
+    masks = torch.rand(12, *SIZE, generator=numbers) > 0.5
+    boxes = boxes_of(12, 0) + torch.tensor([-8.0, -8, 12, 12])  # some leave the image
+    crops = crop_masks(masks, boxes, 5)
+    outside = 0
+    for mask, crop, (x1, y1, x2, y2) in zip(masks, crops, boxes.tolist(), strict=True):
+        for row in range(5):
+            for column in range(5):
+                y, x = y1 + (row + 0.5) / 5 * (y2 - y1), x1 + (column + 0.5) / 5 * (x2 - x1)
+                known = 0 <= y < SIZE[0] and 0 <= x < SIZE[1]
+                assert crop[row, column] == (known and bool(mask[int(y), int(x)]))
+                outside += not known
+    assert outside
