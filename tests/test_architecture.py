@@ -43,6 +43,7 @@ BELOW = {
     "intervals": ("metrics",),
     "records": ("intervals", "cost"),
     "models": ("records",),
+    "running": ("benchmarks", "models", "profiling"),
     "leaderboard": ("records", "tasks", "pareto"),
     "publishing": ("leaderboard", "plots"),
     "plots": ("tasks", "report"),
