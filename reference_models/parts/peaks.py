@@ -1,0 +1,78 @@
+"""Objects as peaks of heat maps: what a network should put out, how far off it is, and what it found.
+
+A heat map has one plane per class. An object is a peak in the cell that its centre falls into.
+
+References
+----------
+Law and Deng, "CornerNet: Detecting Objects as Paired Keypoints", ECCV 2018 (radius, loss); Zhou, Wang and Krähenbühl,
+"Objects as Points", 2019 (peaks instead of suppression).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+OVERLAP = 0.7
+"""IoU that a box still has with its object when its corners are moved by the radius of the object's peak."""
+
+
+def peak_radius(sizes: Tensor, overlap: float = OVERLAP) -> Tensor:
+    """How far the corners of boxes may be moved, each in any direction, so that an IoU of `overlap` remains.
+
+    The smallest of three: both corners are moved the same way, or inwards, or outwards. Each is the root of a quadratic
+    equation. (CornerNet's code solves the last two otherwise, and finds larger radii.)
+
+    Parameters
+    ----------
+    sizes
+        (N, 2) height and width, in cells.
+    overlap
+        Between 0 and 1.
+
+    Returns
+    -------
+    Tensor
+        (N,), in cells.
+    """
+    total, area = sizes.sum(1), sizes.prod(1)
+
+    def smaller_root(a: float, b: Tensor, c: Tensor) -> Tensor:
+        """The smaller positive solution of a r² - b r + c = 0."""
+        return 2 * c / (b + (b * b - 4 * a * c).clamp(min=0).sqrt())
+
+    shifted = smaller_root(1, total, area * (1 - overlap) / (1 + overlap))
+    shrunk = smaller_root(4, 2 * total, area * (1 - overlap))
+    grown = smaller_root(-4 * overlap, 2 * overlap * total, area * (1 - overlap))
+    return torch.stack([shifted, shrunk, grown]).amin(0)
+
+
+def draw_peaks(cells: Tensor, labels: Tensor, sizes: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """The heat map that a network should put out: a Gaussian around each object, the larger one where two meet.
+
+    Parameters
+    ----------
+    cells
+        (N, 2) int64: row and column of each object.
+    labels
+        (N,) int64: its class.
+    sizes
+        (N, 2): its height and width in cells. Its `peak_radius`, rounded down, is where its Gaussian ends, at three
+        standard deviations.
+    shape
+        Classes, rows and columns of the map.
+
+    Returns
+    -------
+    Tensor
+        Of this shape, in [0, 1]; 1 in the cells of objects and nowhere else.
+    """
+    _, rows, columns = shape
+    radius = peak_radius(sizes).floor()[:, None, None]
+    dy = torch.arange(rows, device=cells.device)[None, :, None] - cells[:, 0, None, None]
+    dx = torch.arange(columns, device=cells.device)[None, None] - cells[:, 1, None, None]
+    deviation = (2 * radius + 1) / 6
+    blobs = (-(dx * dx + dy * dy) / (2 * deviation**2)).exp()
+    blobs = blobs * ((dx.abs() <= radius) & (dy.abs() <= radius))
+    planes = labels[:, None, None].expand_as(blobs)
+    return blobs.new_zeros(shape).scatter_reduce(0, planes, blobs, "amax")

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+
+from reference_models.parts.ops import box_iou
+from reference_models.parts.peaks import draw_peaks, peak_radius
+
+
+def numbers(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("overlap", [0.3, 0.7, 0.9])
+def test_corners_within_the_radius_leave_the_overlap(overlap: float) -> None:
+    sizes = torch.rand(20, 2, generator=numbers(0), dtype=torch.float64) * 30 + 1
+    for (height, width), radius in zip(sizes, peak_radius(sizes, overlap), strict=True):
+        box = torch.stack([radius * 0, radius * 0, width, height])
+        moves = torch.tensor([*product([-1.0, 0.0, 1.0], repeat=4)], dtype=torch.float64)
+        left = box_iou(box[None], box + radius * moves).min()
+        assert left.item() == pytest.approx(overlap, abs=1e-9), "the worst move leaves exactly that much"
+
+
+def drawn(cells: list[tuple[int, int]], labels: list[int], sizes: list[tuple[float, float]]) -> Tensor:
+    """`draw_peaks` of 2 classes, 7 rows and 9 columns, cell by cell."""
+    heat = torch.zeros(2, 7, 9)
+    for (row, column), label, size in zip(cells, labels, sizes, strict=True):
+        radius = math.floor(peak_radius(torch.tensor([size])))
+        deviation = (2 * radius + 1) / 6
+        for i, j in product(range(7), range(9)):
+            if max(abs(i - row), abs(j - column)) <= radius:
+                value = math.exp(-((i - row) ** 2 + (j - column) ** 2) / (2 * deviation**2))
+                heat[label, i, j] = max(heat[label, i, j], value)
+    return heat
+
+
+def test_peaks_are_drawn_cell_by_cell() -> None:
+    cells, labels, sizes = (
+        [(0, 0), (3, 4), (3, 6), (6, 8)],
+        [0, 1, 1, 1],
+        [(8.0, 20.0), (9.0, 9.0), (12.0, 7.0), (1.0, 1.0)],
+    )
+    heat = draw_peaks(torch.tensor(cells), torch.tensor(labels), torch.tensor(sizes), (2, 7, 9))
+    torch.testing.assert_close(heat, drawn(cells, labels, sizes))
+    assert heat.eq(1).nonzero().tolist() == [[label, *cell] for label, cell in zip(labels, cells, strict=True)]
+
+
+def test_no_objects_are_an_empty_map() -> None:
+    none = torch.zeros(0, dtype=torch.int64)
+    heat = draw_peaks(torch.zeros(0, 2, dtype=torch.int64), none, torch.zeros(0, 2), (3, 4, 5))
+    assert torch.equal(heat, torch.zeros(3, 4, 5))
