@@ -11,6 +11,7 @@ Law and Deng, "CornerNet: Detecting Objects as Paired Keypoints", ECCV 2018 (rad
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 OVERLAP = 0.7
@@ -76,3 +77,29 @@ def draw_peaks(cells: Tensor, labels: Tensor, sizes: Tensor, shape: tuple[int, i
     blobs = blobs * ((dx.abs() <= radius) & (dy.abs() <= radius))
     planes = labels[:, None, None].expand_as(blobs)
     return blobs.new_zeros(shape).scatter_reduce(0, planes, blobs, "amax")
+
+
+def peak_loss(logits: Tensor, heat: Tensor, focus: float = 2.0, relief: float = 4.0) -> Tensor:
+    """The focal loss of heat maps, over the number of peaks.
+
+    Parameters
+    ----------
+    logits
+        What the network puts out, before the sigmoid; any shape.
+    heat
+        What it should put out, see `draw_peaks`; of the same shape.
+    focus
+        Power of the error by which each cell's loss is weighted: what is nearly right counts little.
+    relief
+        Power of the distance from a peak by which the loss of cells around it is weighted.
+
+    Returns
+    -------
+    Tensor
+        A number; without any peak, the sum over cells.
+    """
+    peak = heat == 1
+    found = logits.sigmoid()
+    missed = (1 - found) ** focus * F.logsigmoid(logits)
+    imagined = (1 - heat) ** relief * found**focus * F.logsigmoid(-logits)
+    return -torch.where(peak, missed, imagined).sum() / peak.sum().clamp(min=1)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from reference_models.parts.ops import box_iou
-from reference_models.parts.peaks import draw_peaks, peak_radius
+from reference_models.parts.peaks import draw_peaks, peak_loss, peak_radius
 
 
 def numbers(seed: int) -> torch.Generator:
@@ -53,3 +53,26 @@ def test_no_objects_are_an_empty_map() -> None:
     none = torch.zeros(0, dtype=torch.int64)
     heat = draw_peaks(torch.zeros(0, 2, dtype=torch.int64), none, torch.zeros(0, 2), (3, 4, 5))
     assert torch.equal(heat, torch.zeros(3, 4, 5))
+
+
+def test_the_loss_is_that_of_the_paper() -> None:
+    logits = torch.randn(2, 3, 3, generator=numbers(0))
+    heat = torch.rand(2, 3, 3, generator=numbers(1))
+    heat[0, 1, 1] = heat[1, 2, 0] = 1
+    expected = 0.0
+    for x, y in zip(logits.sigmoid().flatten().tolist(), heat.flatten().tolist(), strict=True):
+        expected -= (1 - x) ** 2 * math.log(x) if y == 1 else (1 - y) ** 4 * x**2 * math.log(1 - x)
+    assert peak_loss(logits, heat).item() == pytest.approx(expected / 2, rel=1e-5)
+    assert peak_loss(logits, heat * 0).item() == pytest.approx(
+        -sum(x**2 * math.log(1 - x) for x in logits.sigmoid().flatten().tolist()), rel=1e-5
+    ), "without peaks all cells are background"
+
+
+def test_the_loss_is_finite_where_the_network_is_sure_and_wrong() -> None:
+    heat = torch.tensor([1.0, 0.0])
+    logits = torch.tensor([-200.0, 200.0], requires_grad=True)
+    loss = peak_loss(logits, heat)
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
