@@ -10,12 +10,29 @@ Law and Deng, "CornerNet: Detecting Objects as Paired Keypoints", ECCV 2018 (rad
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 OVERLAP = 0.7
 """IoU that a box still has with its object when its corners are moved by the radius of the object's peak."""
+
+
+class Peaks(NamedTuple):
+    """The best K peaks of each of B images, best first.
+
+    Attributes
+    ----------
+    scores, classes, rows, columns
+        (B, K); classes and cells are indices.
+    """
+
+    scores: Tensor
+    classes: Tensor
+    rows: Tensor
+    columns: Tensor
 
 
 def peak_radius(sizes: Tensor, overlap: float = OVERLAP) -> Tensor:
@@ -103,3 +120,27 @@ def peak_loss(logits: Tensor, heat: Tensor, focus: float = 2.0, relief: float = 
     missed = (1 - found) ** focus * F.logsigmoid(logits)
     imagined = (1 - heat) ** relief * found**focus * F.logsigmoid(-logits)
     return -torch.where(peak, missed, imagined).sum() / peak.sum().clamp(min=1)
+
+
+def pick_peaks(heat: Tensor, count: int) -> Peaks:
+    """The best cells that none of their eight neighbours in the plane of their class exceeds.
+
+    Parameters
+    ----------
+    heat
+        (B, C, H, W), at least 0; of equal cells that touch, all are peaks.
+    count
+        How many peaks of an image to pick, of all classes together; at most C · H · W. Where there are fewer peaks, the
+        others have a score of 0.
+    """
+    _, _, rows, columns = heat.shape
+    peaks = torch.where(F.max_pool2d(heat, 3, 1, padding=1) == heat, heat, torch.zeros_like(heat))
+    scores, places = peaks.flatten(1).topk(count)
+    cells = places % (rows * columns)
+    return Peaks(scores, places // (rows * columns), cells // columns, cells % columns)
+
+
+def gather_cells(maps: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The values (B, K, C) of maps (B, C, H, W) in K cells of each image, by rows and columns (B, K)."""
+    images = torch.arange(len(maps), device=maps.device)[:, None]
+    return maps[images, :, rows, columns]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from reference_models.parts.ops import box_iou
-from reference_models.parts.peaks import draw_peaks, peak_loss, peak_radius
+from reference_models.parts.peaks import draw_peaks, gather_cells, peak_loss, peak_radius, pick_peaks
 
 
 def numbers(seed: int) -> torch.Generator:
@@ -76,3 +76,28 @@ def test_the_loss_is_finite_where_the_network_is_sure_and_wrong() -> None:
     assert loss.isfinite()
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
+
+
+def test_peaks_are_cells_that_no_neighbour_exceeds() -> None:
+    heat = torch.randint(1, 30, (2, 3, 6, 5), generator=numbers(0)).float()
+    picked = pick_peaks(heat, 25)
+    for image in range(2):
+        expected = {}
+        for label, i, j in product(range(3), range(6), range(5)):
+            around = heat[image, label, max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2]
+            if heat[image, label, i, j] == around.max():
+                expected[label, i, j] = heat[image, label, i, j].item()
+        places = zip(*(column[image].tolist() for column in picked[1:]), strict=True)
+        found = dict(zip(places, picked.scores[image].tolist(), strict=True))
+        real = {place: score for place, score in found.items() if score > 0}
+        assert list(real.values()) == sorted(expected.values(), reverse=True)[: len(real)]
+        assert all(expected[place] == score for place, score in real.items())
+        assert len(real) == min(25, len(expected))
+
+
+def test_values_are_those_of_the_cells() -> None:
+    maps = torch.rand(2, 3, 4, 5, generator=numbers(0))
+    rows, columns = torch.tensor([[0, 3], [2, 2]]), torch.tensor([[4, 0], [1, 3]])
+    gathered = gather_cells(maps, rows, columns)
+    for image, k in product(range(2), range(2)):
+        assert torch.equal(gathered[image, k], maps[image, :, rows[image, k], columns[image, k]])
