@@ -1,0 +1,1 @@
+"""Models that find objects with their pixels."""
