@@ -6,15 +6,24 @@ which takes the content of a region without rounding its borders to cells.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from cvbench.cost.spec import CountSpec
 from cvbench.records import Published
 from reference_models.card import Card
-from reference_models.parts.backbones import ResNet
-from reference_models.parts.blocks import BasicBlock
-from reference_models.parts.regions import ProposalRules
+from reference_models.model import Model, Prediction, Raw, Size, Target
+from reference_models.parts.backbones import ResNet, resnet
+from reference_models.parts.blocks import BasicBlock, FrozenBatchNorm2d
+from reference_models.parts.necks import FPN
+from reference_models.parts.ops import clip_boxes, paste_masks
+from reference_models.parts.region_heads import BoxHead, MaskHead, draw_examples
+from reference_models.parts.regions import Pooling, ProposalNetwork, ProposalRules, Regions, parts_of
 
 TORCHVISION = "torchvision 0.28.0 weights meta MaskRCNN_ResNet50_FPN_Weights.COCO_V1"
 MODEL_ZOO = "detectron2 MODEL_ZOO.md, model id 137260431"
@@ -132,3 +141,106 @@ NANO_SPEC = CountSpec((1, 3, 128, 128), proposals=64, masks=16)
 def nano_backbone() -> ResNet:
     """The backbone of small two-stage models: strides 2, 4, 8, 16."""
     return ResNet(BasicBlock, (1, 1, 1, 1), (16, 32, 48, 64), stem_kernel=3, stem_pool=False)
+
+
+def build(size: Literal["nano", "paper"] = "nano", **options: Any) -> MaskRCNN:
+    """The model with random weights; `options` are fields of `Config`."""
+    if size == "paper":
+        return MaskRCNN(resnet(50, norm=FrozenBatchNorm2d), replace(PAPER, **options), PAPER_SPEC)
+    return MaskRCNN(nano_backbone(), replace(NANO, **options), NANO_SPEC)
+
+
+class MaskRCNN(Model):
+    """The detector on any residual backbone.
+
+    In training mode `forward` ends with the regions; which of them the heads look at depends on the targets of `loss`.
+
+    Parameters
+    ----------
+    backbone
+        Makes the maps.
+    config
+        Sizes.
+    spec
+        What it is counted on.
+    """
+
+    def __init__(self, backbone: ResNet, config: Config, spec: CountSpec) -> None:
+        super().__init__(spec)
+        self.config = config
+        strides = backbone.strides[config.first :]
+        coarser = (*strides, 2 * strides[-1])
+        self.backbone = backbone
+        self.pyramid = FPN(backbone.channels[config.first :], config.channels)
+        self.proposals = ProposalNetwork(config.channels, coarser, [config.anchor * s for s in coarser], config.rules)
+        self.pooling = Pooling(strides, config.cells)
+        self.box_head = BoxHead(
+            *(config.channels, config.box_side, config.box_width, config.classes), dead=config.dead, most=config.most
+        )
+        self.mask_head = MaskHead(
+            *(config.channels, config.channels, config.mask_depth, config.classes), dead=config.dead
+        )
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """The pyramid, (B, channels, h, w) from fine to coarse; the last map is every other cell of the one before."""
+        maps = self.pyramid(self.backbone(self.normalized(images))[self.config.first :])
+        return [*maps, F.max_pool2d(maps[-1], 1, stride=2)]
+
+    def forward(self, images: Tensor) -> Raw:
+        """Maps, what is proposed, and, in evaluation mode, the objects of each image with masks as probabilities."""
+        maps = self.maps(images)
+        logits, codes = self.proposals(maps)
+        size = (images.shape[2], images.shape[3])
+        regions = self.proposals.propose(logits, codes, self.proposals.anchors(maps), size)
+        raw = {"images": images, "maps": maps, "objectness": logits, "codes": codes, "regions": regions}
+        return raw if self.training else raw | self.look_again(maps, regions, size)
+
+    def look_again(self, maps: Sequence[Tensor], regions: Regions, size: Size) -> Raw:
+        """The objects in regions of images of `size`."""
+        logits, codes = self.box_head(self.pooling(maps, regions, self.config.box_side))
+        found = self.box_head.detect(logits, codes, regions, size)
+        boxes, classes = [objects.boxes for objects in found], torch.cat([objects.classes for objects in found])
+        masks = self.mask_head(self.pooling(maps, boxes, self.config.mask_side))
+        own = masks[torch.arange(len(classes), device=classes.device), classes].sigmoid()
+        return {
+            "boxes": boxes,
+            "scores": [objects.scores for objects in found],
+            "classes": [objects.classes for objects in found],
+            "masks": list(parts_of(own, boxes)),
+        }
+
+    def postprocess(self, raw: Raw, sizes: Sequence[Size] | None = None) -> list[Prediction]:
+        """Boxes, scores, labels and masks of each image, the likeliest object first."""
+        size = tuple(raw["images"].shape[2:])
+        found = zip(raw["boxes"], raw["scores"], raw["classes"], raw["masks"], strict=True)
+        return [
+            {
+                "boxes": clip_boxes(boxes, own),
+                "scores": scores,
+                "labels": classes + 1,
+                "masks": paste_masks(masks, boxes, own),
+            }
+            for (boxes, scores, classes, masks), own in zip(found, sizes or [size] * len(raw["boxes"]), strict=True)
+        ]
+
+    def loss(self, raw: Raw, targets: Sequence[Target]) -> dict[str, Tensor]:
+        """The five terms of the paper, of equal weight: two of proposals, and one of each head's outputs."""
+        maps = raw["maps"]
+        truths = [target["boxes"] for target in targets]
+        terms = self.proposals.loss(raw["objectness"], raw["codes"], self.proposals.anchors(maps), truths)
+        examples = draw_examples(raw["regions"], targets, self.config.drawn)
+        logits, codes = self.box_head(self.pooling(maps, examples.regions, self.config.box_side))
+        terms |= self.box_head.loss(logits, codes, examples, targets)
+        masks = self.mask_head(self.pooling(maps, examples.shown, self.config.mask_side))
+        return terms | self.mask_head.loss(masks, examples, targets)
+
+    def count_parts(self, spec: CountSpec, images: Tensor) -> Iterator[str]:
+        """Run the parts on as many regions and masks of each image as `spec` says."""
+        yield "backbone and pyramid"
+        maps = self.maps(images)
+        yield "proposals"
+        self.proposals(maps)
+        yield "boxes"
+        self.box_head(self.pooling(maps, list(images.new_zeros(len(images), spec.proposals, 4)), self.config.box_side))
+        yield "masks"
+        self.mask_head(self.pooling(maps, list(images.new_zeros(len(images), spec.masks, 4)), self.config.mask_side))
