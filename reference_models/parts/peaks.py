@@ -51,13 +51,13 @@ def peak_radius(sizes: Tensor, overlap: float = OVERLAP) -> Tensor:
     Returns
     -------
     Tensor
-        (N,), in cells.
+        (N,), in cells; 0 for boxes without area.
     """
     total, area = sizes.sum(1), sizes.prod(1)
 
     def smaller_root(a: float, b: Tensor, c: Tensor) -> Tensor:
         """The smaller positive solution of a r² - b r + c = 0."""
-        return 2 * c / (b + (b * b - 4 * a * c).clamp(min=0).sqrt())
+        return 2 * c / (b + (b * b - 4 * a * c).clamp(min=0).sqrt()).clamp(min=1e-9)
 
     shifted = smaller_root(1, total, area * (1 - overlap) / (1 + overlap))
     shrunk = smaller_root(4, 2 * total, area * (1 - overlap))

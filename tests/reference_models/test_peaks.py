@@ -25,6 +25,10 @@ def test_corners_within_the_radius_leave_the_overlap(overlap: float) -> None:
         assert left.item() == pytest.approx(overlap, abs=1e-9), "the worst move leaves exactly that much"
 
 
+def test_boxes_without_area_have_no_radius() -> None:
+    assert peak_radius(torch.tensor([[0.0, 0.0], [0.0, 9.0]])).tolist() == [0, 0]
+
+
 def drawn(cells: list[tuple[int, int]], labels: list[int], sizes: list[tuple[float, float]]) -> Tensor:
     """`draw_peaks` of 2 classes, 7 rows and 9 columns, cell by cell."""
     heat = torch.zeros(2, 7, 9)
