@@ -94,8 +94,10 @@ def test_models_run_on_what_they_predict(tmp_path):
         ("scenes.detection", "masks"),
         ("scenes.semantic", "labels"),
     ]
-    with pytest.raises(InputError, match="none of labels predicts pose, as it asks for"):
+    with pytest.raises(InputError, match=r"scenes.pose: asks for pose, which none of the models predicts: labels"):
         run([labels], [find("scenes.pose")], tmp_path, SETTINGS)
+    with pytest.raises(InputError, match=r"masks: predicts instance, which is not asked for by scenes.semantic"):
+        run([labels, masks], [SEMANTIC], tmp_path, SETTINGS)
     with pytest.raises(InputError, match="there are two models of the name labels"):
         run([labels, labels], [SEMANTIC], tmp_path, SETTINGS)
 

@@ -23,12 +23,13 @@ Examples
 from __future__ import annotations
 
 from cvbench.benchmarks.benchmark import Benchmark, Digest, Picture, Pictures, Prediction, Scorer
-from cvbench.benchmarks.files import from_files
+from cvbench.benchmarks.files import TASKS as FILE_TASKS, from_files
 from cvbench.benchmarks.procedural import BENCHMARKS
 from cvbench.errors import InputError, did_you_mean
 
 __all__ = [
     "BENCHMARKS",
+    "FILE_TASKS",
     "Benchmark",
     "Digest",
     "Picture",

@@ -63,7 +63,7 @@ def run(
     Raises
     ------
     InputError
-        No model fits a benchmark, or two have the same name.
+        No model fits a benchmark, a model fits none, or two have the same name.
     """
     settings, say = settings or Settings(), say or _quiet
     pairs = [(benchmark, one) for benchmark in benchmarks for one in candidates if one.fits(benchmark)]
@@ -73,7 +73,12 @@ def run(
         raise InputError(f"there are two models of the name {twice}")
     for benchmark in benchmarks:
         if all(benchmark is not other for other, _ in pairs):
-            raise InputError(f"none of {', '.join(labels) or 'no models'} predicts {benchmark.field}, as it asks for")
+            message = f"asks for {benchmark.field}, which none of the models predicts: {', '.join(labels) or 'none'}"
+            raise InputError(message, where=benchmark.name)
+    for one in candidates:
+        if all(one is not other for _, other in pairs):
+            asked = ", ".join(benchmark.name for benchmark in benchmarks)
+            raise InputError(f"predicts {one.field}, which is not asked for by {asked}", where=one.model.label)
     journal = Journal(Path(folder), [_identity(benchmark, one, settings) for benchmark, one in pairs])
     records = []
     for benchmark in benchmarks:
@@ -202,7 +207,7 @@ def _attempt(what: str, errors: list[str], function: Callable[[], _T]) -> _T | N
 def described(error: BaseException) -> str:
     """An error in a line: our own as they are, others with their kind and the place where they arose."""
     if isinstance(error, CvbenchError):
-        return str(error)
+        return " ".join(str(error).split())
     text = " ".join(traceback.format_exception_only(error)[-1].split())
     frames = traceback.extract_tb(error.__traceback__)
     return f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else text
