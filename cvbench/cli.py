@@ -20,6 +20,8 @@ import typer
 from cvbench.errors import CvbenchError, InputError
 
 if TYPE_CHECKING:
+    from cvbench.benchmarks import Benchmark
+    from cvbench.records import RunRecord
     from cvbench.report import Style
     from cvbench.result import Result
     from cvbench.tasks import Task
@@ -126,6 +128,7 @@ Examples:
   cvbench check coco.bbox gt.json preds.json    everything that is wrong with two files
   cvbench profile mymodels:build                what a model costs
   cvbench scenes --split val -o scenes          images with every kind of ground truth
+  cvbench run                                   accuracy, cost and latency of models
   cvbench leaderboard                           results of runs as tables and pictures
 """
 
@@ -566,6 +569,114 @@ def scenes(
         with watched(say) as progress:
             write_folder(output, split.value, limit, threads=threads, progress=progress)
         say(f"{images} image{'s' if images > 1 else ''} of {split.value} with their ground truths in {output}")
+
+
+# run
+
+RUN_EXAMPLES = """\b
+Examples:
+  cvbench run                                          all models, each on the benchmark of its field
+  cvbench run centernet --limit 100 --no-latency
+  cvbench run mymodels:build --benchmark scenes.detection
+  cvbench run mymodels:build --benchmark coco.bbox --gt instances.json --images val2017
+"""
+
+
+@app.command(epilog=RUN_EXAMPLES)
+def run(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="Names, or package.module:build for one's own. [default: all that are installed]",
+            show_default=False,
+        ),
+    ] = None,
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-b",
+            "--benchmark",
+            metavar="NAME",
+            help="Run on this one (repeatable). [default: that of each model's field]",
+            show_default=False,
+        ),
+    ] = None,
+    gt: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Ground truth for coco.bbox and coco.segm.", show_default=False),
+    ] = None,
+    images: Annotated[str | None, typer.Option(metavar="DIR", help="Its images.", show_default=False)] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only the first N images.", show_default=False)
+    ] = None,
+    latency: Annotated[bool, typer.Option("--latency/--no-latency", help="Measure times in fresh processes.")] = True,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="DIR", help="Write one JSON per model and benchmark to DIR.")
+    ] = "leaderboards/results",
+    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Images that a model is shown at once.")] = 16,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads of torch.")] = 1,
+    device: Annotated[str, typer.Option(metavar="NAME", help="Where models run, by torch's name.")] = "cpu",
+) -> None:
+    """Run models on benchmarks: accuracy with intervals, cost, and latency on the images of the benchmark.
+
+    Exits with 1 if a model fails; the others run nevertheless. Asked for again, a run that was stopped goes on.
+    """
+    with readable_errors():
+        from cvbench.cost.turns import Plan
+        from cvbench.models import models as offered
+        from cvbench.progress import watched
+        from cvbench.running import Settings, candidate, run as run_all
+
+        chosen = [candidate(name) for name in models or offered()]
+        asked = _benchmarks(benchmark or [], gt, images, [one.field for one in chosen])
+        if not models:
+            chosen = [one for one in chosen if any(one.fits(other) for other in asked)]
+        plan = Plan() if latency else None
+        with watched(say) as progress:
+            settings = Settings(limit, batch, threads, device, plan)
+            records = run_all(chosen, asked, output, settings, progress=progress, say=say)
+        put(_run_table(records, {each.name: each.figure for each in asked}))
+        say(f"wrote {len(records)} record{'s' if len(records) != 1 else ''} to {output}")
+        if any(record.error is not None for record in records):
+            raise typer.Exit(1)
+
+
+def _benchmarks(names: list[str], gt: str | None, images: str | None, fields: list[str | None]) -> list[Benchmark]:
+    """The benchmarks of these names, or without names those of these fields."""
+    from cvbench.benchmarks import BENCHMARKS, FILE_TASKS, from_files
+    from cvbench.errors import did_you_mean
+
+    if not names:
+        if None in fields:
+            raise InputError("a model of your own says no field; name a --benchmark")
+        return [benchmark for benchmark in BENCHMARKS.values() if benchmark.field in fields]
+    on_files = [name for name in names if name in FILE_TASKS]
+    if bool(on_files) != (gt is not None and images is not None) or (gt is None) != (images is None):
+        raise InputError(f"--gt FILE and --images DIR go with --benchmark {' or '.join(FILE_TASKS)}")
+    chosen = []
+    for name in dict.fromkeys(names):
+        if name not in BENCHMARKS and name not in FILE_TASKS:
+            raise InputError(f"unknown benchmark {name!r}{did_you_mean(name, (*BENCHMARKS, *FILE_TASKS))}")
+        chosen.append(from_files(name, gt or "", images or "") if name in FILE_TASKS else BENCHMARKS[name])
+    return chosen
+
+
+def _run_table(records: list[RunRecord], figures: dict[str, str]) -> str:
+    """One line per record: the figure that stands for its score, and the median time."""
+    from cvbench.report import aligned
+
+    rows = [("benchmark", "model", "figure", "value", "95 %", "p50, ms")]
+    for record in records:
+        figure = figures[record.benchmark]
+        value, ends = "-", "-"
+        if record.accuracy is not None:
+            value, interval = f"{record.accuracy.values[figure]:.5f}", record.intervals[figure]
+            ends = f"{interval.low:.5f} to {interval.high:.5f}"
+        timing = record.latency
+        time = "-" if timing is None else f"{timing.values[f'{timing.headline}_p50_ms']:.2f}"
+        rows.append((record.benchmark, record.model.label, figure, value, ends, time))
+    return aligned(rows, right={3, 5}) + "\n"
 
 
 # leaderboard

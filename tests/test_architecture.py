@@ -47,7 +47,7 @@ BELOW = {
     "leaderboard": ("records", "tasks", "pareto"),
     "publishing": ("leaderboard", "plots"),
     "plots": ("tasks", "report"),
-    "cli": ("scoring", "profiling", "report", "plots", "progress", "scenes", "publishing"),
+    "cli": ("scoring", "profiling", "report", "plots", "progress", "scenes", "publishing", "running"),
     "__main__": ("cli",),
     "__init__": ("scoring", "profiling", "records", "pareto"),
 }
