@@ -82,7 +82,7 @@ MODEL_LAYERS = {
     "card": ("cvbench.errors.", "cvbench.records.", "cvbench.result.", "msgspec."),
     "weights": ("torch.", "safetensors.", "cvbench.errors.", "cvbench.result."),
     "model": ("torch.", "numpy.", "cvbench.cost.spec.", "reference_models.weights."),
-    "models": ("torch.", "reference_models.", "cvbench.cost.spec."),
+    "models": ("torch.", "reference_models.", "cvbench.cost.spec.", "cvbench.records."),
 }
 """What files of `reference_models` import: parts, the frame, and the models, which say on what they are counted."""
 
