@@ -237,10 +237,14 @@ class MaskRCNN(Model):
     def count_parts(self, spec: CountSpec, images: Tensor) -> Iterator[str]:
         """Run the parts on as many regions and masks of each image as `spec` says."""
         yield "backbone and pyramid"
-        maps = self.maps(images)
+        yield from self.count_heads(spec, self.maps(images))
+
+    def count_heads(self, spec: CountSpec, maps: Sequence[Tensor]) -> Iterator[str]:
+        """Run what reads the maps of a pyramid."""
         yield "proposals"
         self.proposals(maps)
         yield "boxes"
-        self.box_head(self.pooling(maps, list(images.new_zeros(len(images), spec.proposals, 4)), self.config.box_side))
+        images = len(maps[0])
+        self.box_head(self.pooling(maps, list(maps[0].new_zeros(images, spec.proposals, 4)), self.config.box_side))
         yield "masks"
-        self.mask_head(self.pooling(maps, list(images.new_zeros(len(images), spec.masks, 4)), self.config.mask_side))
+        self.mask_head(self.pooling(maps, list(maps[0].new_zeros(images, spec.masks, 4)), self.config.mask_side))
