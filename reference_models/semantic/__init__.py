@@ -1,0 +1,1 @@
+"""Models that say the class of every pixel."""
