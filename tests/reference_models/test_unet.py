@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cvbench.cost.counter import count
+from cvbench.cost.spec import CountSpec
+from reference_models.semantic.unet import CARD, UNet, build
+
+
+def nano() -> UNet:
+    torch.manual_seed(0)
+    return build("nano")
+
+
+def test_the_published_model_costs_what_is_published() -> None:
+    with torch.device("meta"):
+        model = build("paper")
+    counted = count(model, model.spec, strict=True)
+    assert counted.params == CARD.fact("params").value
+    assert counted.macs == CARD.fact("macs").value * 1e9
+    assert str(model.spec) == CARD.fact("macs").input
+
+
+@pytest.mark.parametrize(
+    ("padded", "side", "macs"), [(False, 572, 150_428_424_448), (True, 512, 192_384_335_872)], ids=["paper", "padded"]
+)
+def test_the_network_of_the_paper_is_an_option(padded: bool, side: int, macs: int) -> None:
+    with torch.device("meta"):
+        model = build("paper", in_channels=1, padded=padded)
+        assert model(torch.zeros(1, 1, side, side))["logits"].shape[-1] == (388 if side == 572 else 512)
+    counted = count(model, (1, 1, side, side))
+    assert (counted.params, counted.macs) == (31_030_658, macs)
+
+
+def test_the_small_model_is_small() -> None:
+    assert count(nano(), nano().spec, strict=True).params < 500_000
+
+
+@pytest.mark.parametrize("size", [(64, 64), (37, 50), (1, 17)])
+def test_every_pixel_gets_a_class(size: tuple[int, int]) -> None:
+    model = nano().eval()
+    (found,) = model.postprocess(model(torch.rand(1, 3, *size)))
+    assert found["labels"].shape == size
+    assert found["labels"].max() < 14
+
+
+def test_filled_up_images_are_cut_to_their_size() -> None:
+    model = nano().eval()
+    raw = model(torch.rand(2, 3, 32, 32))
+    whole, cut = model.postprocess(raw), model.postprocess(raw, [(32, 20), (9, 32)])
+    assert [image["labels"].shape for image in cut] == [(32, 20), (9, 32)]
+    assert torch.equal(cut[1]["labels"], whole[1]["labels"][:9])
+
+
+def test_copies_without_padding_are_those_of_the_middle() -> None:
+    """So the first row sees as far beyond itself as the last one does."""
+    torch.manual_seed(0)
+    model = UNet((4, 6, 8), 2, CountSpec((1, 3, 44, 44)), padded=False)
+
+    def seen_by(row: int) -> list[int]:
+        images = torch.rand(1, 3, 44, 44, requires_grad=True)
+        model(images)["logits"][:, :, row].sum().backward()
+        assert images.grad is not None
+        rows = images.grad.abs().sum((0, 1, 3)).nonzero()
+        return [int(rows.min()), int(rows.max())]
+
+    assert model(torch.rand(1, 3, 44, 44))["logits"].shape[-2:] == (4, 4)
+    first, last = seen_by(0), seen_by(-1)
+    assert last == [43 - first[1], 43 - first[0]]
+    assert first[0] == 0
