@@ -5,7 +5,17 @@ import torch
 
 from cvbench.cost.counter import count
 from cvbench.cost.spec import CountSpec
-from reference_models.semantic.unet import CARD, UNet, build
+from cvbench.metrics.mean_iou import MeanIoU
+from model_checks import (
+    check_batch_equals_singles,
+    check_everything_learns,
+    check_learns_by_heart,
+    noise,
+    picture_of,
+    two_objects,
+)
+from reference_models.model import Target
+from reference_models.semantic.unet import CARD, VOID, UNet, build
 
 
 def nano() -> UNet:
@@ -69,3 +79,34 @@ def test_copies_without_padding_are_those_of_the_middle() -> None:
     first, last = seen_by(0), seen_by(-1)
     assert last == [43 - first[1], 43 - first[0]]
     assert first[0] == 0
+
+
+def test_a_batch_equals_singles() -> None:
+    check_batch_equals_singles(nano(), noise(3, 32))
+
+
+def labels(side: int) -> Target:
+    return {"labels": two_objects(side)["semantic"]}
+
+
+def test_void_pixels_teach_nothing() -> None:
+    model = nano()
+    raw, target = model(noise(1, 32).float()), labels(32)
+    before = model.loss(raw, [target])["labels"]
+    raw["logits"] = raw["logits"] + 5 * torch.rand(1, 14, 32, 32) * (target["labels"] == VOID)
+    assert torch.equal(model.loss(raw, [target])["labels"], before)
+    expected = torch.nn.functional.cross_entropy(raw["logits"], target["labels"][None], ignore_index=VOID)
+    torch.testing.assert_close(before, expected)
+
+
+def test_images_without_labels_train() -> None:
+    void = {"labels": torch.full((32, 32), VOID)}
+    assert check_everything_learns(nano(), noise(2, 32).float(), [labels(32), void])["labels"] > 0
+    assert check_everything_learns(nano(), noise(2, 32).float(), [void, void])["labels"] == 0
+
+
+def test_a_picture_is_learnt_by_heart() -> None:
+    target = labels(32)
+    (found,) = check_learns_by_heart(nano(), picture_of(two_objects(32)), [target], steps=40, rate=1e-2)
+    metric = MeanIoU(14, ignore_index=VOID).update(target["labels"].numpy(), found["labels"].numpy())
+    assert metric.compute().values["mIoU"] > 0.9
