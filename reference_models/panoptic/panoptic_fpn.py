@@ -1,0 +1,152 @@
+"""Panoptic FPN: Mask R-CNN and a semantic head on one pyramid, merged so that every pixel has one owner.
+
+What is new in the paper: the semantic head, which brings all maps of the pyramid to the size of the finest one and adds
+them up, and that one backbone is enough for things and stuff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cvbench.records import Published
+from reference_models.card import Card
+from reference_models.instance import mask_rcnn
+from reference_models.parts.blocks import ConvNorm, init_he
+
+MODEL_ZOO = "detectron2 MODEL_ZOO.md, model id 139514544"
+DEFINITION = "the layers that the paper and mmdetection give, added up: nobody printed a whole number"
+
+CARD = Card(
+    name="panoptic_fpn",
+    title="Panoptic FPN",
+    field="panoptic",
+    citation="Kirillov, Girshick, He and Dollár, Panoptic Feature Pyramid Networks, CVPR 2019",
+    published=(
+        Published(
+            *("params", 46_027_110, "count"), conditions="things=80; outputs=54", source=DEFINITION, verified="yes"
+        ),
+        Published(
+            *("macs", 206.572, "GMACs"),
+            input="1x3x800x800",
+            conditions="proposals=1000; masks=100; things=80; outputs=54",
+            source=DEFINITION,
+            verified="yes",
+        ),
+        Published(*("accuracy", 39.4, "%"), "PQ", "COCO panoptic val2017", source=MODEL_ZOO, verified="source"),
+        Published(
+            *("latency", 0.053, "s"),
+            conditions="hw=V100; batch=1; stage=inference_on_dataset",
+            source="detectron2 MODEL_ZOO.md",
+            verified="source",
+        ),
+    ),
+    deviations=(
+        *mask_rcnn.CARD.deviations[:4],
+        "Maps are enlarged to the size of the next finer map, which differs from twice their own for odd sizes.",
+        "Ids of categories are 1 + the label, things before stuff.",
+        "nano: the network of Mask R-CNN nano, a semantic head with 32 channels, stuff from 64 pixels on.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Config(mask_rcnn.Config):
+    """Sizes of the network, and the rules of merging; those of the published model by default.
+
+    Attributes
+    ----------
+    stuff
+        Classes of stuff.
+    width, groups
+        Channels of the semantic head, and groups of its norms.
+    weight
+        Of the semantic term of the loss.
+    least
+        Score from which on an object takes part.
+    hidden
+        Share of an object that likelier ones may cover; with more it is dropped.
+    smallest
+        Pixels that a class of stuff must have left.
+    """
+
+    classes: int = 80
+    dead: bool = False
+    stuff: int = 53
+    width: int = 128
+    groups: int = 32
+    weight: float = 0.5
+    least: float = 0.5
+    hidden: float = 0.5
+    smallest: int = 4096
+
+
+PAPER = Config()
+NANO = Config(**vars(mask_rcnn.NANO), stuff=6, width=32, groups=8, smallest=64)
+
+
+class SemanticHead(nn.Module):
+    """Scores of classes for every cell of the finest map of a pyramid: all maps, brought to its size, are added.
+
+    Parameters
+    ----------
+    maps
+        Number of maps, each about half the size of the one before.
+    channels
+        Of the maps.
+    width, groups
+        Of the convolutions and of their norms.
+    outputs
+        Classes.
+    """
+
+    def __init__(self, maps: int, channels: int, width: int, groups: int, outputs: int) -> None:
+        super().__init__()
+        self.ways = nn.ModuleList(WayUp(level, channels, width, groups) for level in range(maps))
+        self.scores = nn.Conv2d(width, outputs, 1)
+        self.apply(init_he)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Maps (B, channels, h[i], w[i]), from fine to coarse, to (B, outputs, h[0], w[0])."""
+        scores: Tensor = self.scores(torch.stack([way(maps) for way in self.ways]).sum(0))
+        return scores
+
+
+class WayUp(nn.Module):
+    """Convolves a map and enlarges it twofold, until it has the size of the finest; that one is convolved once.
+
+    Parameters
+    ----------
+    level
+        Of the map; 0 is the finest.
+    channels
+        Of the map.
+    width, groups
+        As in `SemanticHead`.
+    """
+
+    def __init__(self, level: int, channels: int, width: int, groups: int) -> None:
+        super().__init__()
+        self.level = level
+        widths = [channels] + [width] * max(1, level)
+        norm = partial(nn.GroupNorm, groups)
+        self.convs = nn.ModuleList(ConvNorm(a, b, norm=norm) for a, b in pairwise(widths))
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """All maps to (B, width, h[0], w[0])."""
+        x = maps[self.level]
+        for step, conv in enumerate(self.convs, 1):
+            x = conv(x)
+            if self.level:
+                x = _enlarged(x, maps[self.level - step])
+        return x
+
+
+def _enlarged(x: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
