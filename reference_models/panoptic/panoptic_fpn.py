@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from cvbench.records import Published
 from reference_models.card import Card
 from reference_models.instance import mask_rcnn
+from reference_models.model import Prediction
 from reference_models.parts.blocks import ConvNorm, init_he
 
 MODEL_ZOO = "detectron2 MODEL_ZOO.md, model id 139514544"
@@ -150,3 +151,39 @@ class WayUp(nn.Module):
 
 def _enlarged(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def merge(found: Prediction, labels: Tensor, config: Config) -> Prediction:
+    """One owner for every pixel: the likeliest object, or else the stuff that is seen there, or nobody.
+
+    Parameters
+    ----------
+    found
+        Objects, the likeliest first: masks (N, H, W), scores, and labels that are ids of categories.
+    labels
+        (H, W) outputs of the semantic head: 0 for a thing, which says no more, else 1 + the class of stuff.
+    config
+        The rules.
+
+    Returns
+    -------
+    Prediction
+        ``map`` (H, W) int64 with 0 for nobody, and ``segments``: dicts of id and category_id.
+    """
+    owner = torch.zeros_like(labels)
+    segments: list[dict[str, int]] = []
+
+    def give(pixels: Tensor, category: int) -> None:
+        segments.append({"id": len(segments) + 1, "category_id": category})
+        owner[pixels] = len(segments)
+
+    for mask, score, category in zip(found["masks"], found["scores"].tolist(), found["labels"].tolist(), strict=True):
+        free = mask & (owner == 0)
+        area = int(mask.sum())
+        if score >= config.least and area and int(free.sum()) >= (1 - config.hidden) * area:
+            give(free, category)
+    for stuff in range(1, config.stuff + 1):
+        free = (labels == stuff) & (owner == 0)
+        if int(free.sum()) >= config.smallest:
+            give(free, config.classes + stuff)
+    return {"map": owner, "segments": segments}
