@@ -6,19 +6,23 @@ them up, and that one backbone is enough for things and stuff.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cvbench.cost.spec import CountSpec
 from cvbench.records import Published
 from reference_models.card import Card
 from reference_models.instance import mask_rcnn
-from reference_models.model import Prediction
+from reference_models.instance.mask_rcnn import MaskRCNN, nano_backbone
+from reference_models.model import Prediction, Raw, Size, Target
+from reference_models.parts.backbones import ResNet, resnet
 from reference_models.parts.blocks import ConvNorm, init_he
 
 MODEL_ZOO = "detectron2 MODEL_ZOO.md, model id 139514544"
@@ -92,6 +96,13 @@ PAPER = Config()
 NANO = Config(**vars(mask_rcnn.NANO), stuff=6, width=32, groups=8, smallest=64)
 
 
+def build(size: Literal["nano", "paper"] = "nano", **options: Any) -> PanopticFPN:
+    """The model with random weights; `options` are fields of `Config`."""
+    if size == "paper":
+        return PanopticFPN(resnet(50), replace(PAPER, **options), mask_rcnn.PAPER_SPEC)
+    return PanopticFPN(nano_backbone(), replace(NANO, **options), mask_rcnn.NANO_SPEC)
+
+
 class SemanticHead(nn.Module):
     """Scores of classes for every cell of the finest map of a pyramid: all maps, brought to its size, are added.
 
@@ -151,6 +162,57 @@ class WayUp(nn.Module):
 
 def _enlarged(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+class PanopticFPN(MaskRCNN):
+    """Mask R-CNN with a semantic head, whose first output stands for all things.
+
+    Parameters
+    ----------
+    backbone
+        Makes the maps.
+    config
+        Sizes and rules.
+    spec
+        What it is counted on.
+    """
+
+    config: Config
+
+    def __init__(self, backbone: ResNet, config: Config, spec: CountSpec) -> None:
+        super().__init__(backbone, config, spec)
+        levels = len(self.pooling.strides)
+        self.semantic_head = SemanticHead(levels, config.channels, config.width, config.groups, 1 + config.stuff)
+
+    def forward(self, images: Tensor) -> Raw:
+        """What Mask R-CNN puts out, and logits of things and stuff, (B, 1 + stuff, H, W)."""
+        raw = super().forward(images)
+        return raw | {"semantic": _enlarged(self.semantic_head(raw["maps"]), images)}
+
+    def postprocess(self, raw: Raw, sizes: Sequence[Size] | None = None) -> list[Prediction]:
+        """The map of each image with the ids of its segments, and the list of these."""
+        merged = []
+        for found, logits in zip(super().postprocess(raw, sizes), raw["semantic"], strict=True):
+            height, width = found["masks"].shape[1:]
+            merged.append(merge(found, logits[:, :height, :width].argmax(0), self.config))
+        return merged
+
+    def loss(self, raw: Raw, targets: Sequence[Target]) -> dict[str, Tensor]:
+        """The terms of Mask R-CNN, and the cross entropy of labels with its weight."""
+        labels = torch.stack([target["semantic"] for target in targets]).long()
+        void = labels == 255
+        outputs = (labels - self.config.classes + 1).clamp(min=0).masked_fill(void, 255)
+        entropy = F.cross_entropy(raw["semantic"], outputs, ignore_index=255, reduction="sum")
+        known = (~void).sum().clamp(min=1)
+        return super().loss(raw, targets) | {"semantic": self.config.weight * entropy / known}
+
+    def count_heads(self, spec: CountSpec, maps: Sequence[Tensor]) -> Iterator[str]:
+        """Run what reads the maps of a pyramid."""
+        yield from super().count_heads(spec, maps)
+        yield "semantic"
+        scores = self.semantic_head(maps)
+        height, width = spec.shapes[0][2:]
+        _enlarged(scores, scores.new_empty(1, 1, height, width))
 
 
 def merge(found: Prediction, labels: Tensor, config: Config) -> Prediction:

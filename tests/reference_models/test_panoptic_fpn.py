@@ -1,15 +1,55 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 import torch
 from torch import Tensor
 
-from reference_models.panoptic.panoptic_fpn import Config, SemanticHead, merge
+from cvbench.cost.counter import count
+from cvbench.metrics.panoptic_quality import PanopticQuality
+from cvbench.scenes import CATEGORIES
+from model_checks import (
+    check_batch_equals_singles,
+    check_everything_learns,
+    check_learns_by_heart,
+    noise,
+    nothing,
+    picture_of,
+    two_objects,
+)
+from reference_models.panoptic.panoptic_fpn import CARD, Config, PanopticFPN, SemanticHead, build, merge
+
+
+def nano(**options: Any) -> PanopticFPN:
+    torch.manual_seed(0)
+    return build("nano", **options)
+
+
+def test_the_published_model_costs_what_its_definition_says() -> None:
+    with torch.device("meta"):
+        model = build("paper")
+    counted = count(model, model.spec, strict=True)
+    assert counted.params == CARD.fact("params").value
+    assert counted.macs / 1e9 == pytest.approx(CARD.fact("macs").value, abs=0.0005)
+    assert counted.parts["semantic"].macs == 19_261_440_000
 
 
 def test_the_published_semantic_head_has_the_published_parameters() -> None:
     with torch.device("meta"):
         head = SemanticHead(4, 256, 128, 32, 54)
     assert sum(parameter.numel() for parameter in head.parameters()) == 1_630_774
+
+
+def test_the_small_model_is_small() -> None:
+    assert count(nano(), nano().spec, strict=True).params < 500_000
+
+
+def test_forward_runs_on_meta() -> None:
+    with torch.device("meta"):
+        raw = build("paper").eval()(torch.zeros(2, 3, 200, 328))
+    assert raw["semantic"].shape == (2, 54, 200, 328)
+    assert [tuple(boxes.shape) for boxes in raw["boxes"]] == [(100, 4)] * 2
 
 
 def test_the_semantic_head_adds_all_maps_at_the_size_of_the_finest() -> None:
@@ -25,6 +65,42 @@ def test_the_semantic_head_adds_all_maps_at_the_size_of_the_finest() -> None:
             x = torch.nn.functional.interpolate(conv(x), size=size, mode="bilinear")
         expected += x
     torch.testing.assert_close(head(maps), head.scores(expected))
+
+
+def test_a_batch_equals_singles() -> None:
+    found = check_batch_equals_singles(nano(most=6, least=0.0, smallest=20), noise(3, 64))
+    assert all(image["segments"] for image in found)
+
+
+def test_filled_up_images_have_the_map_of_their_size() -> None:
+    model = nano(least=0.0, smallest=1).eval()
+    with torch.inference_mode():
+        raw = model(noise(1, 64).float())
+        (cut,) = model.postprocess(raw, [(40, 50)])
+    assert cut["map"].shape == (40, 50)
+    assert set(cut["map"].unique().tolist()) - {0} == {segment["id"] for segment in cut["segments"]}
+
+
+def test_images_with_and_without_objects_train() -> None:
+    images = torch.cat([picture_of(two_objects(64)), noise(1, 64).float()])
+    terms = check_everything_learns(nano(), images, [two_objects(64), nothing(64)])
+    assert set(terms) == {"proposal", "proposal_box", "class", "box", "mask", "semantic"}
+    void = {**nothing(64), "semantic": torch.full((64, 64), 255)}
+    assert check_everything_learns(nano(), images, [void] * 2)["semantic"] == 0
+
+
+def test_labels_of_things_are_one_output_and_void_is_none() -> None:
+    model, target = nano(), nothing(64)
+    target["semantic"][:32], target["semantic"][:32, :5], target["semantic"][40:] = 3, 255, 13
+    right = torch.full((64, 64), 1)
+    right[:32], right[40:] = 0, 6
+    raw = model.train()(noise(1, 64).float())
+    raw["semantic"] = torch.nn.functional.one_hot(right, 7).permute(2, 0, 1)[None] * 200.0
+    assert model.loss(raw, [target])["semantic"] == 0
+    raw["semantic"][:, :, :32, :5] = -raw["semantic"][:, :, :32, :5]
+    assert model.loss(raw, [target])["semantic"] == 0
+    raw["semantic"] *= -1
+    assert model.loss(raw, [target])["semantic"] == pytest.approx(model.config.weight * 200, rel=0.1)
 
 
 def found(*masks: Tensor, scores: tuple[float, ...], labels: tuple[int, ...]) -> dict[str, Tensor]:
@@ -69,3 +145,14 @@ def test_small_stuff_and_things_without_an_object_are_nobodys() -> None:
         {"id": 2, "category_id": 11},
         {"id": 3, "category_id": 14},
     ]
+
+
+def test_segments_are_learnt_by_heart() -> None:
+    target = two_objects(64)
+    (merged,) = check_learns_by_heart(nano(), picture_of(target), [target], steps=40)
+    segments = torch.where(target["semantic"] == 255, 0, 9)
+    segments[target["masks"][0]], segments[target["masks"][1]], segments[:2] = 3, 6, 0
+    gt = {"map": segments, "segments": [{"id": category, "category_id": category} for category in (3, 6, 9)]}
+    quality = PanopticQuality(CATEGORIES, things=range(1, 9)).update(gt, merged).compute()
+    assert quality.values["RQ"] == 1
+    assert quality.values["PQ"] > 0.8

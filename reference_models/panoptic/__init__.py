@@ -1,0 +1,1 @@
+"""Models that divide all of an image into things and stuff."""
