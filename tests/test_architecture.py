@@ -79,6 +79,7 @@ SUBCLASSES_TORCH = {"cost.dispatch"}
 
 MODEL_LAYERS = {
     "parts": ("torch.", "reference_models.parts."),
+    "registry": (),
     "card": ("cvbench.errors.", "cvbench.records.", "cvbench.result.", "msgspec."),
     "weights": ("torch.", "safetensors.", "cvbench.errors.", "cvbench.result."),
     "model": ("torch.", "numpy.", "cvbench.cost.spec.", "reference_models.weights."),

@@ -1,0 +1,11 @@
+"""Which models there are; `cvbench.models` finds this table through its entry point."""
+
+from __future__ import annotations
+
+MODELS = {
+    "centernet": "reference_models.detection.centernet",
+    "mask_rcnn": "reference_models.instance.mask_rcnn",
+    "panoptic_fpn": "reference_models.panoptic.panoptic_fpn",
+    "unet": "reference_models.semantic.unet",
+}
+"""The module of each model, by name: a file of the name in the folder of the field."""
