@@ -8,8 +8,8 @@ goes wrong in one model is said in its record and stops no other.
 from __future__ import annotations
 
 from cvbench.running.candidates import Candidate, candidate
-from cvbench.running.evaluation import Evaluation, Stages, evaluate
+from cvbench.running.evaluation import Evaluation, Stages, evaluate, torch_threads
 from cvbench.running.runs import run
 from cvbench.running.timing import Settings
 
-__all__ = ["Candidate", "Evaluation", "Settings", "Stages", "candidate", "evaluate", "run"]
+__all__ = ["Candidate", "Evaluation", "Settings", "Stages", "candidate", "evaluate", "run", "torch_threads"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any
@@ -190,3 +191,16 @@ def batches(images: Iterable[Images]) -> Iterator[Images]:
     """Images (H, W, 3) in their order as batches (B, H, W, 3) of neighbours of one shape."""
     for _, alike in groupby(images, key=lambda image: image.shape):
         yield np.stack(list(alike))
+
+
+@contextmanager
+def torch_threads(number: int) -> Iterator[None]:
+    """Let torch's operators use so many threads, and afterwards as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +18,7 @@ from cvbench.profiling import profile
 from cvbench.records import RunRecord, Timing
 from cvbench.result import Provenance, Result
 from cvbench.running.candidates import Candidate
-from cvbench.running.evaluation import evaluate
+from cvbench.running.evaluation import evaluate, torch_threads
 from cvbench.running.journal import Journal
 from cvbench.running.timing import Settings, timed
 
@@ -137,7 +136,7 @@ def scored_record(
     """The record of one model on one benchmark, without its latency; what fails is in its ``error``."""
     errors: list[str] = []
     model, evaluation, intervals, cost = one.model, None, {}, None
-    with _torch_threads(settings.threads):
+    with torch_threads(settings.threads):
         module = _attempt("building", errors, one.load)
         if module is not None:
             module = module.to(settings.device)
@@ -181,18 +180,6 @@ def _cost(module: Any, benchmark: Benchmark) -> Result:
         return profile(module, spec)
     except InputError:
         return profile(module, spec, device="cpu")
-
-
-@contextmanager
-def _torch_threads(number: int) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _attempt(what: str, errors: list[str], function: Callable[[], _T]) -> _T | None:
