@@ -1,12 +1,24 @@
-"""What a model would predict that is always right."""
+"""Benchmarks whose pictures are drawn once, and what a model would predict that is always right."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from cvbench.benchmarks import Benchmark, Picture
+
+
+def cached(benchmark: Benchmark, pictures: int) -> Benchmark:
+    """The benchmark with so many pictures in each split."""
+
+    @cache
+    def drawn(split: str) -> list[Picture]:
+        return list(benchmark.pictures(split, pictures))
+
+    return replace(benchmark, pictures=lambda split, limit: drawn(split)[:limit])
 
 
 def perfect(benchmark: Benchmark, picture: Picture) -> list[dict[str, Any]]:

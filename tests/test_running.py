@@ -17,11 +17,12 @@ from cvbench.errors import InputError
 from cvbench.records import Model, RunRecord
 from cvbench.running import Candidate, Settings, candidate, candidates, run, runs, timing
 from mode import JIT
+from perfect import cached
 from runnable_models import Boxes, Broken, Labels, ReadsValues, Returns, fails_to_build
 
 LIMIT = 4 if JIT else 2
 SETTINGS = Settings(limit=LIMIT, plan=None, replicates=19)
-SEMANTIC = find("scenes.semantic")
+SEMANTIC = cached(find("scenes.semantic"), 4)
 
 
 def named(name, load=Labels, field="semantic", source="a"):
