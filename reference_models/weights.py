@@ -82,7 +82,7 @@ def load_weights(model: nn.Module, path: Path, sha256: str | None = None) -> Non
     except SafetensorError as error:
         raise FormatError(f"is no file of weights: {error}", where=str(path)) from error
     expected = model.state_dict()
-    for name in [*expected, *(name for name in tensors if name not in expected)]:
+    for name in [*expected, *sorted(tensors.keys() - expected.keys())]:
         ours, theirs = _text(expected.get(name)), _text(tensors.get(name))
         if ours != theirs:
             message = f"{name} is {theirs} there and {ours} in the {type(model).__name__}"
