@@ -78,7 +78,10 @@ def produce(
         value = score(stored, name=entry.name).result.values[benchmark.figure]
         trivial_value = score(predictor, name="trivial predictor").result.values[benchmark.figure]
     facts: dict[str, Fact] = {**asdict(recipe), "seconds": round(run.seconds, 1), "device": device}
-    facts |= {"parameters": sum(parameter.numel() for parameter in stored.parameters()), "torch": str(torch.__version__)}
+    facts |= {
+        "parameters": sum(parameter.numel() for parameter in stored.parameters()),
+        "torch": str(torch.__version__),
+    }
     facts |= {"threads": torch.get_num_threads(), "images_scored": limit}
     training = Training(sha256, benchmark.name, benchmark.figure, value, words, trivial_value, facts)
     training.save(folder / f"{entry.name}.json")
