@@ -128,6 +128,7 @@ Examples:
   cvbench check coco.bbox gt.json preds.json    everything that is wrong with two files
   cvbench profile mymodels:build                what a model costs
   cvbench scenes --split val -o scenes          images with every kind of ground truth
+  cvbench models                                what the bundled models are, and what they score
   cvbench run                                   accuracy, cost and latency of models
   cvbench leaderboard                           results of runs as tables and pictures
 """
@@ -569,6 +570,30 @@ def scenes(
         with watched(say) as progress:
             write_folder(output, split.value, limit, threads=threads, progress=progress)
         say(f"{images} image{'s' if images > 1 else ''} of {split.value} with their ground truths in {output}")
+
+
+# models
+
+
+@app.command(epilog="\b\nExamples:\n  cvbench models\n  cvbench models centernet\n")
+def models(
+    name: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="Show the card of this model.", show_default=False)
+    ] = None,
+    form: Annotated[ListForm, typer.Option("--format", help="Form of the list.")] = ListForm.text,
+) -> None:
+    """List the models that are installed, or show the card of one: what is published of it and how it was trained."""
+    with readable_errors():
+        from cvbench import cards
+        from cvbench.models import find_model, models as offered
+
+        chosen = [find_model(name)] if name else list(offered().values())
+        if form is ListForm.json:
+            import json
+
+            put(json.dumps([cards.as_dict(model) for model in chosen], indent=2) + "\n")
+        else:
+            put(cards.described(chosen[0]) if name else cards.listed(chosen))
 
 
 # run

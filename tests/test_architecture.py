@@ -43,11 +43,12 @@ BELOW = {
     "intervals": ("metrics",),
     "records": ("intervals", "cost"),
     "models": ("records",),
+    "cards": ("models", "report"),
     "running": ("benchmarks", "models", "profiling"),
     "leaderboard": ("records", "tasks", "pareto"),
     "publishing": ("leaderboard", "plots"),
     "plots": ("tasks", "report"),
-    "cli": ("scoring", "profiling", "report", "plots", "progress", "scenes", "publishing", "running"),
+    "cli": ("scoring", "profiling", "report", "plots", "progress", "scenes", "publishing", "running", "cards"),
     "__main__": ("cli",),
     "__init__": ("scoring", "profiling", "records", "pareto"),
 }

@@ -1,4 +1,4 @@
-"""The smallest model: a 1 × 1 convolution that says which of two classes a pixel has."""
+"""The smallest model: a 1 × 1 convolution that says which of two classes a pixel has; both sizes are the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvbench.cost.spec import CountSpec
+from cvbench.records import Published
+from reference_models.card import Card
 from reference_models.model import Model, Prediction, Raw, Size, Target
+
+CARD = Card(
+    name="toy",
+    title="Toy",
+    field="semantic",
+    citation="Nobody, 2001",
+    published=(
+        Published("params", 1_234, "count", source="nobody", verified="yes"),
+        Published("macs", 0.5, "GMACs", input="1x3x8x6", conditions="batch=1", source="a page", verified="source"),
+        Published("accuracy", 40.25, "%", "mIoU", "Nowhere", source="hearsay", verified="memory"),
+    ),
+    deviations=("There is no paper.",),
+)
 
 
 class Toy(Model):
@@ -29,3 +44,7 @@ class Toy(Model):
     def loss(self, raw: Raw, targets: Sequence[Target]) -> dict[str, Tensor]:
         labels = torch.stack([target["labels"] for target in targets])
         return {"labels": F.cross_entropy(raw["scores"], labels, ignore_index=255)}
+
+
+def build(size: str = "nano") -> Toy:
+    return Toy()
