@@ -259,15 +259,32 @@ def figure(runs: Sequence[Run]) -> bytes:
     return buffer.getvalue()
 
 
+LINE = 9
+"""Points from one name to the next."""
+
+HEIGHT = 215
+"""Points from the lower to the upper end of the axes."""
+
+
 def _plot(axes: Any, run: Run) -> None:
     times = [time for point in run.points for time in (point.predicted_ms, point.measured_ms)]
     ends = min(times) / 3, max(times) * 3
     axes.plot(ends, ends, color="#777777", linewidth=0.8, label="predicted = measured")
-    for rank, point in enumerate(sorted(run.points, key=lambda point: point.measured_ms)):
+    heights = {
+        point.network: float(np.log(point.measured_ms / ends[0]) / np.log(ends[1] / ends[0])) * HEIGHT
+        for point in run.points
+    }
+    reached = {1: -np.inf, -1: -np.inf}  # where the last name ends, on either side of the points
+    for point in sorted(run.points, key=lambda point: point.measured_ms):
         axes.plot(point.predicted_ms, point.measured_ms, "o", color="#0b62a4", markersize=4)
-        side = 1 if rank % 2 else -1  # names of neighbours stand on either side
-        place = {"xytext": (5 * side, -2), "textcoords": "offset points", "ha": "left" if side > 0 else "right"}
-        axes.annotate(point.network, (point.predicted_ms, point.measured_ms), fontsize=7, **place)
+        height = heights[point.network]
+        # beside others of its height, the name of the rightmost point stands on the right
+        near = [other for other in run.points if abs(heights[other.network] - height) < LINE]
+        side = 1 if len(near) > 1 and point.predicted_ms == max(other.predicted_ms for other in near) else -1
+        reached[side] = max(height, reached[side]) + LINE
+        place = {"xytext": (6 * side, reached[side] - LINE - height - 2), "ha": "left" if side > 0 else "right"}
+        where = point.predicted_ms, point.measured_ms
+        axes.annotate(point.network, where, fontsize=7, textcoords="offset points", **place)
     axes.legend(frameon=False, loc="lower right")
     axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="predicted, ms", ylabel="measured, ms")
     axes.set(title=f"{run.title}: rank correlation {run.rank_correlation:.3f}")
@@ -279,7 +296,11 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs")
     parser.add_argument("--networks", nargs="+", metavar="NAME", choices=list(networks()), default=list(networks()))
     parser.add_argument("--quick", action="store_true", help="measure little, for a try")
+    parser.add_argument("--redraw", action="store_true", help="make page and figure again from the data in FOLDER")
     args = parser.parse_args()
+    if args.redraw:
+        write(args.folder, msgspec.json.decode((args.folder / "roofline.json").read_bytes(), type=list[Run]))
+        return
     plan = QUICK if args.quick else FULL
     runs: list[Run] = []
     for threads in sorted({1, processors()}):
