@@ -9,18 +9,19 @@ from pathlib import Path
 import pytest
 
 import cvbench.models
-from cvbench import cli, scenes
+from cvbench import bootstrap, cli, scenes
 from cvbench.cost.turns import Plan
 from cvbench.records import RunRecord
-from cvbench.running import timing
+from cvbench.running import runs, timing
 
 Run = Callable[..., tuple[int, str, list[str]]]
 
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Call the command line in this process, in an empty folder."""
+    """Call the command line in this process, in an empty folder, with few replicates."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs, "bootstrap", lambda metric, replicates, progress: bootstrap(metric, replicates=39))
 
     def call(*arguments: str | Path) -> tuple[int, str, list[str]]:
         with pytest.raises(SystemExit) as exit_:
@@ -91,8 +92,6 @@ def test_usage_is_checked_first(run: Run, monkeypatch: pytest.MonkeyPatch, argum
 
 
 def test_an_interrupt_is_exit_code_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cvbench.running import runs
-
     def stop(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
