@@ -50,10 +50,10 @@ class Hourglass(nn.Module):
         self.up = _chain(block, [below] * depth + [width])
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, widths[0], H, W) to the same shape; sizes have to be divisible by 2 to the power of the sizes below."""
+        """(N, widths[0], H, W) to the same shape."""
         inner = self.up(self.inner(self.down(x)))
         kept: Tensor = self.stay(x)
-        return kept + F.interpolate(inner, scale_factor=2.0, mode="nearest")
+        return kept + F.interpolate(inner, size=kept.shape[2:], mode="nearest")
 
 
 def _chain(block: Block, widths: list[int], stride: int = 1) -> nn.Sequential:

@@ -44,3 +44,9 @@ def test_what_stays_is_added_to_what_comes_up() -> None:
     x = torch.arange(16.0).reshape(1, 1, 4, 4)
     pooled = torch.tensor([[5.0, 7], [13, 15]]).repeat_interleave(2, 0).repeat_interleave(2, 1)
     assert torch.equal(module(x), x + pooled)
+
+
+@pytest.mark.parametrize("pool", [True, False], ids=["pooled", "strided"])
+def test_odd_sizes_come_up_as_they_went_down(pool: bool) -> None:
+    module = Hourglass((4, 6, 8), (1, 1, 1), BasicBlock, pool=pool)
+    assert module(torch.rand(1, 4, 13, 10)).shape == (1, 4, 13, 10)
