@@ -6,14 +6,20 @@ stacks of them, each of which has to say where the joints are and can correct th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
+from cvbench.cost.spec import CountSpec
 from cvbench.records import Published
 from reference_models.card import Card
+from reference_models.model import Model, Prediction, Raw, Size, Target
 from reference_models.parts.blocks import init_he
 from reference_models.parts.hourglasses import Hourglass
+from reference_models.parts.joints import draw_joints, hottest
 
 PORT = "princeton-vl/pytorch_stacked_hourglass"
 
@@ -76,6 +82,13 @@ class Config:
 
 PAPER = Config()
 NANO = Config(joints=14, stacks=2, channels=48, pool=False)
+
+
+def build(size: Literal["nano", "paper"] = "nano", **options: Any) -> StackedHourglass:
+    """The model with random weights; `options` are fields of `Config`."""
+    if size == "paper":
+        return StackedHourglass(replace(PAPER, **options), CountSpec((1, 3, 256, 256)))
+    return StackedHourglass(replace(NANO, **options), CountSpec((1, 3, 64, 64)))
 
 
 class PreActivation(nn.Module):
@@ -142,3 +155,57 @@ class Stack(nn.Module):
         for merge, said in zip(self.merged, (features, heat), strict=False):
             x = x + merge(said)
         return heat, x
+
+
+class StackedHourglass(Model):
+    """Heat maps of the joints of the person in an image.
+
+    Parameters
+    ----------
+    config
+        Sizes.
+    spec
+        What it is counted on.
+    """
+
+    def __init__(self, config: Config, spec: CountSpec) -> None:
+        super().__init__(spec)
+        channels = config.channels
+        self.stride = 4 if config.pool else 2
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, channels // 4, 7, 2, padding=3),
+            nn.BatchNorm2d(channels // 4),
+            nn.ReLU(),
+            PreActivation(channels // 4, channels // 2),
+            nn.MaxPool2d(2) if config.pool else nn.Identity(),
+            PreActivation(channels // 2, channels // 2),
+            PreActivation(channels // 2, channels),
+        )
+        self.stacks = nn.ModuleList(Stack(config, last=k == config.stacks - 1) for k in range(config.stacks))
+        self.stem.apply(init_he)
+
+    def forward(self, images: Tensor) -> Raw:
+        """The heat that every stack sees, (B, stacks, joints, h, w)."""
+        x, heats = self.stem(self.normalized(images)), []
+        for stack in self.stacks:
+            heat, x = stack(x)
+            heats.append(heat)
+        return {"heat": torch.stack(heats, 1)}
+
+    def postprocess(self, raw: Raw, sizes: Sequence[Size] | None = None) -> list[Prediction]:
+        """The hottest place of each joint, as the last stack sees it, and how hot it is, in [0, 1]."""
+        heats = list(raw["heat"][:, -1])
+        if sizes is not None:
+            cells = [[-(-side // self.stride) for side in size] for size in sizes]
+            heats = [heat[:, :height, :width] for heat, (height, width) in zip(heats, cells, strict=True)]
+        return [dict(zip(("keypoints", "scores"), hottest(heat, self.stride), strict=True)) for heat in heats]
+
+    def loss(self, raw: Raw, targets: Sequence[Target]) -> dict[str, Tensor]:
+        """The squared error of all stacks, summed over cells; where a joint is not seen, no cell should be hot."""
+        heat = raw["heat"]  # (B, S, J, h, w)
+        size = heat.shape[3:]
+        expected = torch.stack(
+            [draw_joints(target["keypoints"] / self.stride, target["visible"] > 0, size) for target in targets]
+        )
+        wrong = (heat - expected.to(heat)[:, None]).square().sum((3, 4))
+        return {"heat": wrong.mean((0, 2)).sum()}
