@@ -84,9 +84,13 @@ MODEL_LAYERS = {
     "card": ("cvbench.errors.", "cvbench.records.", "cvbench.result.", "msgspec."),
     "weights": ("torch.", "safetensors.", "cvbench.errors.", "cvbench.result."),
     "model": ("torch.", "numpy.", "cvbench.cost.spec.", "reference_models.weights."),
+    "trivial": ("torch.", "numpy."),
+    "training": ("torch.", "numpy.", "cvbench.", "reference_models.model."),
+    "train": ("torch.", "typer.", "cvbench.", "reference_models."),
     "models": ("torch.", "reference_models.", "cvbench.cost.spec.", "cvbench.records."),
 }
-"""What files of `reference_models` import: parts, the frame, and the models, which say on what they are counted."""
+"""What files of `reference_models` import: parts, the frame, the models, which say on what they are counted, and
+training, which alone sees scenes and metrics."""
 
 
 class Import(NamedTuple):
