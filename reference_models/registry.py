@@ -4,6 +4,7 @@ from __future__ import annotations
 
 MODELS = {
     "centernet": "reference_models.detection.centernet",
+    "hourglass": "reference_models.pose.hourglass",
     "mask_rcnn": "reference_models.instance.mask_rcnn",
     "panoptic_fpn": "reference_models.panoptic.panoptic_fpn",
     "unet": "reference_models.semantic.unet",

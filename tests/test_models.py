@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import pickle
 import sys
 from importlib.metadata import EntryPoint
@@ -20,6 +21,10 @@ from reference_models.weights import save_weights
 from toy_model import Toy
 
 CARD = Card("toy", "Toy", "semantic", "nobody")
+
+
+def test_examples() -> None:
+    assert doctest.testmod(found) == (0, 1)
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, **packages: Any) -> None:
