@@ -204,7 +204,6 @@ def _sampled(image: Tensor, x: Tensor, y: Tensor, outside: str) -> Tensor:
         ],
         -1,
     )
-    values = F.grid_sample(
-        image[None], grid.reshape(1, count * rows, columns, 2), padding_mode=outside, align_corners=False
-    )
+    flat = grid.reshape(1, count * rows, columns, 2).to(image.dtype)
+    values = F.grid_sample(image[None], flat, padding_mode=outside, align_corners=False)
     return values.view(len(image), count, rows, columns)

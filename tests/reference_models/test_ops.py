@@ -126,6 +126,14 @@ def test_roi_align_of_whole_cells_is_those_cells() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_regions_have_the_type_of_their_maps(dtype: torch.dtype) -> None:
+    features, boxes = torch.rand(1, 2, 6, 6, generator=numbers(0)), random_boxes(5, 0)
+    found = roi_align(features.to(dtype), [boxes], 3, 4)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.float(), roi_align(features, [boxes], 3, 4), rtol=0, atol=0.05)  # bfloat16: 8 bits
+
+
 def test_images_without_boxes_pool_nothing() -> None:
     features, none = torch.rand(2, 3, 4, 4, generator=numbers(0)), torch.zeros(0, 4)
     box = torch.tensor([[0.0, 0, 8, 8]])
