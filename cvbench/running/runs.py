@@ -6,6 +6,7 @@ import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +19,9 @@ from cvbench.profiling import profile
 from cvbench.records import RunRecord, Timing
 from cvbench.result import Provenance, Result
 from cvbench.running.candidates import Candidate
-from cvbench.running.evaluation import evaluate, torch_threads
+from cvbench.running.evaluation import Evaluation, evaluate, torch_threads
 from cvbench.running.journal import Journal
+from cvbench.running.keeping import Keeper
 from cvbench.running.timing import Settings, timed
 
 _T = TypeVar("_T")
@@ -142,19 +144,9 @@ def scored_record(
             module = module.to(settings.device)
             model = replace(model, params=sum(parameter.numel() for parameter in module.parameters()))
             evaluation = _attempt(
-                "predictions",
-                errors,
-                lambda: evaluate(
-                    module,
-                    benchmark,
-                    limit=settings.limit,
-                    batch=settings.batch,
-                    threads=settings.threads,
-                    name=model.label,
-                    progress=progress,
-                ),
+                "predictions", errors, lambda: _evaluated(module, model.label, benchmark, settings, progress)
             )
-            cost = _attempt("cost", errors, lambda: _cost(module, benchmark))
+            cost = _attempt("cost", errors, partial(_cost, module, benchmark))
     if evaluation is not None:
         scored = bootstrap(evaluation.metric, replicates=settings.replicates, progress=progress)
         intervals = scored.intervals()
@@ -168,6 +160,26 @@ def scored_record(
         error="; ".join(errors) or None,
         published=list(one.published),
     )
+
+
+def _evaluated(
+    module: Any, name: str, benchmark: Benchmark, settings: Settings, progress: Progress | None
+) -> Evaluation:
+    """The score, and the predictions as files where these are asked for."""
+    keeper = None if settings.predictions is None else Keeper(Path(settings.predictions), benchmark, name)
+    evaluation = evaluate(
+        module,
+        benchmark,
+        limit=settings.limit,
+        batch=settings.batch,
+        threads=settings.threads,
+        name=name,
+        progress=progress,
+        keep=keeper,
+    )
+    if keeper is not None:
+        keeper.close()
+    return evaluation
 
 
 def _cost(module: Any, benchmark: Benchmark) -> Result:

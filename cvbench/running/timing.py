@@ -36,6 +36,8 @@ class Settings:
         How much is timed; None for nothing.
     replicates
         Of the bootstrap of the figures.
+    predictions
+        Folder to keep predictions in, as files that ``cvbench score`` reads; None to keep none.
     """
 
     limit: int | None = None
@@ -44,6 +46,7 @@ class Settings:
     device: str = "cpu"
     plan: Plan | None = field(default_factory=Plan)
     replicates: int = REPLICATES
+    predictions: str | None = None
 
 
 @dataclass(frozen=True)
