@@ -639,6 +639,10 @@ def run(
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="DIR", help="Write one JSON per model and benchmark to DIR.")
     ] = "leaderboards/results",
+    predictions: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Keep predictions, as files for `cvbench score`.", show_default=False),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, metavar="N", help="Images that a model is shown at once.")] = 16,
     threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads of torch.")] = 1,
     device: Annotated[str, typer.Option(metavar="NAME", help="Where models run, by torch's name.")] = "cpu",
@@ -659,7 +663,7 @@ def run(
             chosen = [one for one in chosen if any(one.fits(other) for other in asked)]
         plan = Plan() if latency else None
         with watched(say) as progress:
-            settings = Settings(limit, batch, threads, device, plan)
+            settings = Settings(limit, batch, threads, device, plan, predictions=predictions)
             records = run_all(chosen, asked, output, settings, progress=progress, say=say)
         put(_run_table(records, {each.name: each.figure for each in asked}))
         say(f"wrote {len(records)} record{'s' if len(records) != 1 else ''} to {output}")
