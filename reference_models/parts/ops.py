@@ -20,8 +20,11 @@ from torch import Tensor
 
 def box_iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of boxes (N, 4) with boxes (M, 4): (N, M) in [0, 1]; 0 where the union is empty."""
-    sides = torch.minimum(a[:, None, 2:], b[None, :, 2:]) - torch.maximum(a[:, None, :2], b[None, :, :2])
-    common = sides.clamp(min=0).prod(2)
+    width, height = (  # each by itself: 4 times as fast for 1000 × 1000 as a product over a last axis of 2
+        torch.minimum(a[:, None, i + 2], b[None, :, i + 2]) - torch.maximum(a[:, None, i], b[None, :, i])
+        for i in (0, 1)
+    )
+    common = width.clamp(min=0) * height.clamp(min=0)
     union = box_area(a)[:, None] + box_area(b)[None] - common
     return torch.where(union > 0, common / union, torch.zeros_like(union))
 
@@ -74,7 +77,7 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float, groups: Tensor | None =
         beats &= groups[order][:, None] == groups[order][None]
     kept, before = torch.ones_like(order, dtype=torch.bool), None
     while before is None or not torch.equal(kept, before):
-        kept, before = ~(beats & kept[:, None]).any(0), kept
+        kept, before = ~beats[kept].any(0), kept
     return order[kept]
 
 
