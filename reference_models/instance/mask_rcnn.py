@@ -131,7 +131,7 @@ NANO = Config(
     box_width=96,
     mask_side=10,
     mask_depth=2,
-    rules=ProposalRules(per_map=128, count=64, drawn=64),
+    rules=ProposalRules(per_map=64, count=64, drawn=64),
     drawn=64,
     most=32,
 )
@@ -201,7 +201,7 @@ class MaskRCNN(Model):
         found = self.box_head.detect(logits, codes, regions, size)
         boxes, classes = [objects.boxes for objects in found], torch.cat([objects.classes for objects in found])
         masks = self.mask_head(self.pooling(maps, boxes, self.config.mask_side))
-        own = masks[torch.arange(len(classes), device=classes.device), classes].sigmoid()
+        own = masks[torch.arange(len(classes), device=classes.device), classes].sigmoid().to(boxes[0])
         return {
             "boxes": boxes,
             "scores": [objects.scores for objects in found],

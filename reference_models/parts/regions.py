@@ -48,17 +48,21 @@ class Pooling(NamedTuple):
         return level.clamp(0, len(self.strides) - 1).long()
 
     def __call__(self, maps: Sequence[Tensor], regions: Regions, size: int) -> Tensor:
-        """(R, C, size, size): RoIAlign of regions in maps (B, C, h, w); there may be more maps than strides."""
+        """(R, C, size, size): RoIAlign of regions in maps (B, C, h, w); there may be more maps than strides.
+
+        It is done in the precision of the regions, since half of it would move their borders, and comes in that of the
+        maps.
+        """
         if maps[0].is_meta:  # all maps cost the same
-            return roi_align(maps[0], regions, size, self.strides[0])
+            return roi_align(maps[0].to(regions[0]), regions, size, self.strides[0]).to(maps[0])
         boxes = torch.cat(regions)
         level, image = self.levels(boxes), image_of(regions)
         pooled, rows = [], []
         for k, stride in enumerate(self.strides):
             own = [((level == k) & (image == b)).nonzero()[:, 0] for b in range(len(regions))]
-            pooled.append(roi_align(maps[k], [boxes[each] for each in own], size, stride))
+            pooled.append(roi_align(maps[k].to(boxes), [boxes[each] for each in own], size, stride))
             rows += own
-        return torch.cat(pooled)[torch.cat(rows).argsort()]
+        return torch.cat(pooled)[torch.cat(rows).argsort()].to(maps[0])
 
 
 def image_of(regions: Regions) -> Tensor:

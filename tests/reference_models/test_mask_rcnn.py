@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
+import pytest
 import torch
 
 from cvbench.cost.counter import count
@@ -62,6 +63,17 @@ def test_filled_up_images_have_nothing_beyond_their_size() -> None:
     assert torch.equal(full["masks"], model.postprocess(raw)[0]["masks"])
     assert cut["masks"].shape[1:] == (40, 50)
     assert cut["boxes"].amax(0).tolist() <= [50, 40, 50, 40]
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_in_half_precision_boxes_stay_exact(device: str) -> None:
+    model = nano(most=6).bfloat16().eval().to(device)
+    with torch.inference_mode():
+        raw = model(noise(1, 128).bfloat16().to(device))
+    assert raw["maps"][0].dtype == torch.bfloat16
+    assert (raw["boxes"][0].dtype, raw["masks"][0].dtype) == (torch.float32, torch.float32)
+    if device == "cpu":
+        assert len(model.postprocess(raw)[0]["masks"]) > 0
 
 
 def test_images_with_and_without_objects_train() -> None:

@@ -160,3 +160,10 @@ def test_no_regions_have_no_content() -> None:
     content = Pooling(STRIDES)(maps, [torch.zeros(0, 4)] * 2, size=3)
     assert content.shape == (0, 3, 3, 3)
     content.sum().backward()
+
+
+def test_pooling_is_as_exact_as_the_regions() -> None:
+    pooling, maps = Pooling(STRIDES, cells=4), [fmap.bfloat16() for fmap in maps_of(2)]
+    regions = [boxes_of(5, 1), boxes_of(4, 2)]
+    exact = pooling([fmap.float() for fmap in maps], regions, size=3)
+    assert torch.equal(pooling(maps, regions, size=3), exact.bfloat16())
