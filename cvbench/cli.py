@@ -588,6 +588,8 @@ def models(
         from cvbench.models import find_model, models as offered
 
         chosen = [find_model(name)] if name else list(offered().values())
+        if not chosen:
+            say("no installed package offers models; pip install 'cvbench[models]' anew")
         if form is ListForm.json:
             import json
 

@@ -50,6 +50,11 @@ def test_bundled_models_are_listed(run: Run) -> None:
     assert [line.split()[0] for line in out.splitlines()] == list(MODELS)
 
 
+def test_an_empty_list_is_explained(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(found, "entry_points", lambda group: [])
+    assert run() == (0, "", "no installed package offers models; pip install 'cvbench[models]' anew\n")
+
+
 def test_a_list_says_what_weights_score(run: Run, toy: Path) -> None:
     assert run()[1] == "toy  Toy  semantic  12 parameters  not trained\n"
     TRAINING.save(toy)
