@@ -28,6 +28,14 @@ from reference_models.parts.regions import Pooling, ProposalNetwork, ProposalRul
 TORCHVISION = "torchvision 0.28.0 weights meta MaskRCNN_ResNet50_FPN_Weights.COCO_V1"
 MODEL_ZOO = "detectron2 MODEL_ZOO.md, model id 137260431"
 
+DEVIATIONS = (
+    "Blocks of the backbone have their stride in the 3 × 3 convolution, those of the paper in the first one.",
+    "As many regions are proposed in training as in evaluation, where the paper proposes twice as many.",
+    "RoIAlign takes 2 × 2 samples of each bin, whatever the size of the region.",
+    "Masks are learnt from the pixels under the centres of cells.",
+)
+"""Of all models that propose regions and draw masks in them."""
+
 CARD = Card(
     name="mask_rcnn",
     title="Mask R-CNN",
@@ -65,10 +73,7 @@ CARD = Card(
         ),
     ),
     deviations=(
-        "Blocks of the backbone have their stride in the 3 × 3 convolution, those of the paper in the first one.",
-        "As many regions are proposed in training as in evaluation, where the paper proposes twice as many.",
-        "RoIAlign takes 2 × 2 samples of each bin, whatever the size of the region.",
-        "Masks are learnt from the pixels under the centres of cells.",
+        *DEVIATIONS,
         "paper: 134.38 GMACs are printed for v1, which is the cost without a single mask; with 100 it is 187.586.",
         "nano: four basic blocks with norms that learn, a pyramid from stride 4 to 32, masks of 20 × 20 cells.",
     ),

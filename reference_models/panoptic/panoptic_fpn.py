@@ -53,7 +53,7 @@ CARD = Card(
         ),
     ),
     deviations=(
-        *mask_rcnn.CARD.deviations[:4],
+        *mask_rcnn.DEVIATIONS,
         "Maps are enlarged to the size of the next finer map, which differs from twice their own for odd sizes.",
         "Ids of categories are 1 + the label, things before stuff.",
         "nano: the network of Mask R-CNN nano, a semantic head with 32 channels, stuff from 64 pixels on.",

@@ -24,6 +24,7 @@ from reference_models.parts.blocks import init_he
 from reference_models.parts.ops import clip_boxes, decode_boxes, encode_boxes, nms, roi_align
 
 Regions = list[Tensor]
+"""Boxes (R_b, 4) of each image of a batch."""
 
 
 class Pooling(NamedTuple):
