@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from cvbench.benchmarks import Benchmark, Picture
+from cvbench.benchmarks import Benchmark, Picture, Pictures, find
 
 
 def cached(benchmark: Benchmark, pictures: int) -> Benchmark:
-    """The benchmark with so many pictures in each split."""
+    """The benchmark with so many pictures in each split, each of which is drawn once."""
 
     @cache
-    def drawn(split: str) -> list[Picture]:
-        return list(benchmark.pictures(split, pictures))
+    def drawn(split: str, index: int) -> Picture:
+        return benchmark.pictures(split, pictures)[index]
 
-    return replace(benchmark, pictures=lambda split, limit: drawn(split)[:limit])
+    def first(split: str, limit: int | None) -> Pictures:
+        return Pictures(partial(drawn, split), min(limit or pictures, pictures))
+
+    return replace(benchmark, pictures=first)
+
+
+@cache
+def shared(name: str) -> Benchmark:
+    """The benchmark of that name with 6 pictures in each split, drawn once for all tests."""
+    return cached(find(name), 6)
 
 
 def perfect(benchmark: Benchmark, picture: Picture) -> list[dict[str, Any]]:

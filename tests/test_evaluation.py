@@ -10,18 +10,18 @@ import torch
 from torch import nn
 
 from cvbench import scenes
-from cvbench.benchmarks import find
 from cvbench.errors import InputError
 from cvbench.metrics.mean_iou import mean_iou
 from cvbench.running import evaluate, evaluation
 from mode import JIT
+from perfect import shared
 from runnable_models import SKY, Boxes, Labels, Returns
 
 LIMIT = 6 if JIT else 2
 
 
 def test_the_score_is_that_of_the_metric():
-    result = evaluate(Labels(), find("scenes.semantic"), limit=LIMIT).result
+    result = evaluate(Labels(), shared("scenes.semantic"), limit=LIMIT).result
     samples = list(scenes.dataset("val", LIMIT))
     found = [
         np.where(sample.image.astype(np.float32).mean(axis=2) / 255 > 0.5, SKY, SKY + 1).astype(np.int64)
@@ -38,7 +38,7 @@ def test_the_score_is_that_of_the_metric():
 @pytest.mark.parametrize("name", ["scenes.detection", "scenes.semantic"])
 def test_batches_do_not_matter(name):
     model = Boxes() if name == "scenes.detection" else Labels()
-    results = [evaluate(model, find(name), limit=LIMIT, batch=batch) for batch in (1, 4, 16)]
+    results = [evaluate(model, shared(name), limit=LIMIT, batch=batch) for batch in (1, 4, 16)]
     assert all(other.result.same_scores(results[0].result) for other in results)
     assert len({other.images for other in results}) == 1
 
@@ -51,7 +51,7 @@ def test_people_are_shown_one_by_one_and_judged_by_picture():
             shown.append(tuple(images.shape))
             return [{"keypoints": torch.full((14, 2), 32.0)} for _ in images]
 
-    benchmark = find("scenes.pose")
+    benchmark = shared("scenes.pose")
     result = evaluate(Middle(), benchmark, limit=LIMIT, batch=2).result
     people = sum(len(picture.images) for picture in benchmark.pictures("val", LIMIT))
     assert sum(shape[0] for shape in shown) == people == result.counts["instances"]
@@ -60,11 +60,11 @@ def test_people_are_shown_one_by_one_and_judged_by_picture():
 
 
 def test_the_result_says_what_it_is_of():
-    one, two = (evaluate(Labels(), find("scenes.semantic"), limit=limit).result for limit in (1, 2))
+    one, two = (evaluate(Labels(), shared("scenes.semantic"), limit=limit).result for limit in (1, 2))
     assert str(one.signature).endswith("|images:first 1")
     assert one.inputs["gt"]["path"] == "scenes.semantic"
     assert one.inputs["gt"]["sha256"] != two.inputs["gt"]["sha256"]
-    assert evaluate(Labels(), find("scenes.semantic"), limit=1).result.inputs == one.inputs
+    assert evaluate(Labels(), shared("scenes.semantic"), limit=1).result.inputs == one.inputs
 
 
 def test_values_are_from_0_to_1_and_the_mode_is_that_of_evaluation():
@@ -76,7 +76,7 @@ def test_values_are_from_0_to_1_and_the_mode_is_that_of_evaluation():
             assert not torch.is_grad_enabled()
             return super().forward(images)
 
-    evaluate(Watching(), find("scenes.semantic"), limit=1)
+    evaluate(Watching(), shared("scenes.semantic"), limit=1)
 
 
 def test_models_may_prepare_images_themselves():
@@ -85,7 +85,7 @@ def test_models_may_prepare_images_themselves():
             return torch.zeros(len(images), 3, *images.shape[1:3])
 
     kept = []
-    evaluate(Own(), find("scenes.semantic"), limit=1, keep=lambda picture, found: kept.append((picture.id, found)))
+    evaluate(Own(), shared("scenes.semantic"), limit=1, keep=lambda picture, found: kept.append((picture.id, found)))
     ((image, ((found),)),) = kept
     assert image == 0
     assert (found["labels"] == SKY + 1).all()
@@ -93,7 +93,7 @@ def test_models_may_prepare_images_themselves():
 
 def test_progress_is_told():
     told = []
-    evaluate(Labels(), find("scenes.semantic"), limit=2, name="toy", progress=lambda *stage: told.append(stage))
+    evaluate(Labels(), shared("scenes.semantic"), limit=2, name="toy", progress=lambda *stage: told.append(stage))
     assert told == [("toy on scenes.semantic", 1, 2), ("toy on scenes.semantic", 2, 2)]
 
 
@@ -110,7 +110,7 @@ def test_progress_is_told():
 )
 def test_what_a_model_returns_is_checked(value, message):
     with pytest.raises(InputError, match=message):
-        evaluate(Returns(value), find("scenes.semantic"), limit=2, name="toy")
+        evaluate(Returns(value), shared("scenes.semantic"), limit=2, name="toy")
 
 
 def test_examples():

@@ -11,18 +11,17 @@ from functools import partial
 import pytest
 
 import cvbench.models
-from cvbench.benchmarks import find
 from cvbench.cost.turns import Plan
 from cvbench.errors import InputError
 from cvbench.records import Model, RunRecord
 from cvbench.running import Candidate, Settings, candidate, candidates, run, runs, timing
 from mode import JIT
-from perfect import cached
+from perfect import shared
 from runnable_models import Boxes, Broken, Labels, ReadsValues, Returns, fails_to_build
 
 LIMIT = 4 if JIT else 2
 SETTINGS = Settings(limit=LIMIT, plan=None, replicates=19)
-SEMANTIC = cached(find("scenes.semantic"), 4)
+SEMANTIC = shared("scenes.semantic")
 
 
 def named(name, load=Labels, field="semantic", source="a"):
@@ -46,7 +45,7 @@ def test_a_record_has_all_there_is(tmp_path):
 
 def test_a_run_is_the_same_again_to_the_last_bit(tmp_path):
     first, second = (
-        run([named("toy", Boxes, "detection")], [find("scenes.detection")], tmp_path / name, SETTINGS)[0]
+        run([named("toy", Boxes, "detection")], [shared("scenes.detection")], tmp_path / name, SETTINGS)[0]
         for name in ("a", "b")
     )
     assert first.accuracy.same_scores(second.accuracy)
@@ -90,13 +89,13 @@ def test_threads_of_torch_are_as_before(tmp_path):
 
 def test_models_run_on_what_they_predict(tmp_path):
     masks, labels = named("masks", Boxes, "instance"), named("labels")
-    records = run([masks, labels], [find("scenes.detection"), SEMANTIC], tmp_path, SETTINGS)
+    records = run([masks, labels], [shared("scenes.detection"), SEMANTIC], tmp_path, SETTINGS)
     assert [(record.benchmark, record.model.name) for record in records] == [
         ("scenes.detection", "masks"),
         ("scenes.semantic", "labels"),
     ]
     with pytest.raises(InputError, match=r"scenes.pose: asks for pose, which none of the models predicts: labels"):
-        run([labels], [find("scenes.pose")], tmp_path, SETTINGS)
+        run([labels], [shared("scenes.pose")], tmp_path, SETTINGS)
     with pytest.raises(InputError, match=r"masks: predicts instance, which is not asked for by scenes.semantic"):
         run([labels, masks], [SEMANTIC], tmp_path, SETTINGS)
     with pytest.raises(InputError, match="there are two models of the name labels"):

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 import trainable_model
-from cvbench.benchmarks import BENCHMARKS, find
+from cvbench.benchmarks import BENCHMARKS
 from cvbench.errors import InputError
 from cvbench.models import Entry
 from cvbench.running import evaluate
-from perfect import cached
+from perfect import shared
 from reference_models import train as command, training, trivial as trivial_module
 from reference_models.card import Training
 from reference_models.train import produce
@@ -23,7 +23,7 @@ from reference_models.training import Recipe, batches, train
 from reference_models.trivial import trivial
 
 ENTRY = Entry("trainable", "trainable_model")
-SEMANTIC = cached(find("scenes.semantic"), 5)
+SEMANTIC = shared("scenes.semantic")
 RECIPE = Recipe.of(ENTRY)
 
 
@@ -155,7 +155,7 @@ def test_the_command_line_trains(tmp_path, semantic, monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", sorted(BENCHMARKS))
 def test_trivial_predictors_score_little_but_something(name):
-    benchmark = cached(BENCHMARKS[name], 3)
+    benchmark = shared(name)
     targets = [target for picture in benchmark.pictures("train", 3) for target in picture.targets]
     words, predictor = trivial(benchmark.field, targets, benchmark.size)
     result = evaluate(predictor, benchmark, limit=3).result
