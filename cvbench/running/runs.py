@@ -139,9 +139,8 @@ def scored_record(
     errors: list[str] = []
     model, evaluation, intervals, cost = one.model, None, {}, None
     with torch_threads(settings.threads):
-        module = _attempt("building", errors, one.load)
+        module = _attempt("building", errors, lambda: one.load().to(settings.device))
         if module is not None:
-            module = module.to(settings.device)
             model = replace(model, params=sum(parameter.numel() for parameter in module.parameters()))
             evaluation = _attempt(
                 "predictions", errors, lambda: _evaluated(module, model.label, benchmark, settings, progress)
