@@ -7,6 +7,7 @@ subsets and weights come later.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -31,6 +32,10 @@ from cvbench.metrics.base import (
     image_weights,
     to_numpy,
 )
+from cvbench.result import Result
+
+Weights = NDArray[Any] | Mapping[Any, int] | None
+"""How many times each image counts, see `cvbench.metrics.base.image_weights`."""
 
 S = TypeVar("S", bound="InstanceState")
 M = TypeVar("M", bound="InstanceMetric[Any]")
@@ -592,7 +597,7 @@ def _member(image: Keypoints, names: tuple[str, ...]) -> Bool:
 class InstanceMetric(Metric[S]):
     """What metrics of paired keypoints share: taking the instances of an image, and checking them.
 
-    Subclasses set `dims`, refuse what they cannot score in `_problems` and count in `_counted`.
+    Subclasses set `dims`, refuse what they cannot score in `_problems`, count in `_counted` and score in `_result`.
     """
 
     dims = 2
@@ -638,11 +643,28 @@ class InstanceMetric(Metric[S]):
         state = self._counted(columns)
         return replace(state, digests=np.array([images[i].digest for i in order], np.int64))
 
-    def _problems(self, columns: Keypoints) -> Iterable[Trouble]:
-        raise NotImplementedError
+    def compute(self, weights: Weights = None) -> Result:
+        """Score all images so far; more may follow.
 
+        Parameters
+        ----------
+        weights
+            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id;
+            None: once.
+        """
+        return self._result(weights)
+
+    @abstractmethod
+    def _problems(self, columns: Keypoints) -> Iterable[Trouble]:
+        """What keeps instances from being scored."""
+
+    @abstractmethod
     def _counted(self, columns: Keypoints) -> S:
-        raise NotImplementedError
+        """The state of instances without problems."""
+
+    @abstractmethod
+    def _result(self, weights: Weights) -> Result:
+        """The result of the state."""
 
 
 _PACKED = ("gt", "pred", "visible", "boxes", "head_boxes", "size", "groups")

@@ -39,6 +39,7 @@ from cvbench.metrics.instances import (
     InstanceState,
     Normalizer,
     Trouble,
+    Weights,
     distances,
     names_of,
     normalizers,
@@ -339,15 +340,7 @@ class PCK(InstanceMetric[InstanceState]):
         self.dims, self.box_format, self.threads = dims, box_format, threads
         super().__init__()
 
-    def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
-        """Score all images so far; more may follow.
-
-        Parameters
-        ----------
-        weights
-            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id;
-            None: once.
-        """
+    def _result(self, weights: Weights) -> Result:
         return result_of(self.state, weights=weights)
 
     def _problems(self, columns: Keypoints) -> Iterable[Trouble]:

@@ -49,6 +49,7 @@ from cvbench.metrics.instances import (
     InstanceState,
     Normalizer,
     Trouble,
+    Weights,
     distances,
     names_of,
     normalizers,
@@ -474,15 +475,7 @@ class NME(InstanceMetric[InstanceState]):
         self.box_format, self.threads = box_format, threads
         super().__init__()
 
-    def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
-        """Score all images so far; more may follow.
-
-        Parameters
-        ----------
-        weights
-            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id;
-            None: once.
-        """
+    def _result(self, weights: Weights) -> Result:
         return result_of(self.state, weights=weights)
 
     def _problems(self, columns: Keypoints) -> Iterable[Trouble]:

@@ -33,7 +33,7 @@ from cvbench.columns import Bool, Float, Keypoints
 from cvbench.errors import InputError
 from cvbench.metrics import hit_rates
 from cvbench.metrics.hit_rates import HitRule, Part, Summary
-from cvbench.metrics.instances import InstanceMetric, InstanceState, Trouble, distances, problems_of, state_of
+from cvbench.metrics.instances import InstanceMetric, InstanceState, Trouble, Weights, distances, problems_of, state_of
 from cvbench.result import Input, Result
 
 VERSION = 1
@@ -333,15 +333,7 @@ class PCP(InstanceMetric[InstanceState]):
         self.threads = threads
         super().__init__()
 
-    def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
-        """Score all images so far; more may follow.
-
-        Parameters
-        ----------
-        weights
-            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id;
-            None: once.
-        """
+    def _result(self, weights: Weights) -> Result:
         return result_of(self.state, weights=weights)
 
     def _problems(self, columns: Keypoints) -> Iterable[Trouble]:

@@ -34,7 +34,7 @@ from cvbench.columns import Keypoints
 from cvbench.errors import InputError, did_you_mean
 from cvbench.metrics import keypoints
 from cvbench.metrics.hit_rates import Part, Summary, spaced
-from cvbench.metrics.instances import InstanceMetric, InstanceState, Normalizer, Trouble
+from cvbench.metrics.instances import InstanceMetric, InstanceState, Normalizer, Trouble, Weights
 from cvbench.metrics.keypoints import PckParams
 from cvbench.result import Input, Result
 
@@ -204,15 +204,7 @@ class PCKh(InstanceMetric[InstanceState]):
         self.threads = threads
         super().__init__()
 
-    def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
-        """Score all images so far; more may follow.
-
-        Parameters
-        ----------
-        weights
-            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id;
-            None: once.
-        """
+    def _result(self, weights: Weights) -> Result:
         return result_of(self.state, weights=weights)
 
     def _problems(self, columns: Keypoints) -> Iterable[Trouble]:

@@ -54,6 +54,7 @@ from cvbench.metrics.instances import (
     InstanceMetric,
     InstanceState,
     Trouble,
+    Weights,
     hits_of,
     names_of,
     problems_of,
@@ -435,15 +436,7 @@ class MPJPE(InstanceMetric[PoseState]):
         self.threads = threads
         super().__init__()
 
-    def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
-        """Score all images so far; more may follow.
-
-        Parameters
-        ----------
-        weights
-            How many times each image counts: integers along ``metric.state.image_ids``, or a mapping from image id;
-            None: once.
-        """
+    def _result(self, weights: Weights) -> Result:
         return result_of(self.state, weights=weights)
 
     def _problems(self, columns: Keypoints) -> Iterable[Trouble]:
