@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cvbench.columns import Int
 from cvbench.errors import CvbenchError, FormatError, InputError
 from cvbench.io.problems import Problem, refuse, suggestion
-from cvbench.io.rasters import Raster, map_problem, read_raster
+from cvbench.io.rasters import Raster, array_of, map_problem, read_raster
 
 MapSource = str | os.PathLike[str] | Mapping[Any, Any] | Sequence[Any] | NDArray[Any]
 MapName = Literal["stem", "path"]
@@ -261,13 +261,15 @@ def _stored_arrays(path: str) -> MapSet:
 
 def _archive(stored: Any, path: str) -> MapSet:
     """The arrays of an ``.npz`` file, each read when it is asked for; `zipfile` lets threads take turns at the file."""
+    members = frozenset(stored.zip.namelist())
 
     def member(name: str) -> NDArray[Any]:
         try:
-            array = stored[name]
+            content = stored.zip.read(name if name in members else f"{name}.npy")
+            array = array_of(content) if content.startswith(b"\x93NUMPY") else None
         except Exception as error:  # zipfile, zlib, lzma and NumPy each have their own
             raise FormatError(f"the array is damaged: {error}", where=f"{path}[{name!r}]") from error
-        if not isinstance(array, np.ndarray):
+        if array is None:
             raise FormatError("this is no array, expected .npy files alone", where=f"{path}[{name!r}]")
         return array
 

@@ -18,6 +18,7 @@ import hashlib
 import io
 import os
 import struct
+import threading
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,9 +142,22 @@ def _not_a_map(stored: bytes) -> str:
     return f"this is neither PNG nor .npy: it starts with {stored[:12]!r}"
 
 
+HEADERS = threading.Lock()
+"""NumPy reads the header of an array as a Python literal, which CPython 3.11 cannot do in two threads at once: there is
+a SystemError, "AST constructor recursion depth mismatch", now and then.
+"""
+
+
+def array_of(stored: bytes) -> NDArray[Any]:
+    """The array in the bytes of an ``.npy`` file; raises what NumPy raises."""
+    with HEADERS:
+        array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(stored), allow_pickle=False)
+    return array
+
+
 def _decode_npy(stored: bytes, name: str) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(stored), allow_pickle=False)
+        array = array_of(stored)
     except (ValueError, EOFError, MemoryError) as error:  # a damaged header may ask for any amount of memory
         raise FormatError(f"the .npy file is damaged, cut short or holds objects: {error}", where=name) from error
     problem = map_problem(array)
