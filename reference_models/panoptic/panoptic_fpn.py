@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from cvbench.cost.spec import CountSpec
 from cvbench.records import Published
 from reference_models.card import Card
+from reference_models.detection.faster_rcnn import nano_backbone
 from reference_models.instance import mask_rcnn
-from reference_models.instance.mask_rcnn import MaskRCNN, nano_backbone
+from reference_models.instance.mask_rcnn import MaskRCNN
 from reference_models.model import Prediction, Raw, Size, Target
 from reference_models.parts.backbones import ResNet, resnet
 from reference_models.parts.blocks import ConvNorm, init_he
