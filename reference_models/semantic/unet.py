@@ -17,6 +17,7 @@ from cvbench.records import Published
 from reference_models.card import Card
 from reference_models.model import Model, Prediction, Raw, Size, Target
 from reference_models.parts.blocks import Norm, init_he
+from reference_models.parts.labels import label_entropy, label_maps
 
 _DEFINITION = "counted by hand from the definition in the paper"
 
@@ -75,9 +76,6 @@ CARD = Card(
     ),
 )
 
-VOID = 255
-"""Label of pixels without a class."""
-
 
 class UNet(Model):
     """Says the class of every pixel.
@@ -134,16 +132,11 @@ class UNet(Model):
 
     def postprocess(self, raw: Raw, sizes: Sequence[Size] | None = None) -> list[Prediction]:
         """The label map of each image."""
-        labels: Tensor = raw["logits"].argmax(1)
-        whole = (labels.shape[1], labels.shape[2])
-        cut = sizes or [whole] * len(labels)
-        return [{"labels": own[:height, :width]} for own, (height, width) in zip(labels, cut, strict=True)]
+        return [{"labels": labels} for labels in label_maps(raw["logits"], sizes)]
 
     def loss(self, raw: Raw, targets: Sequence[Target]) -> dict[str, Tensor]:
         """The cross entropy of the pixels that have a class."""
-        labels = torch.stack([target["labels"] for target in targets])
-        total = F.cross_entropy(raw["logits"], labels, ignore_index=VOID, reduction="sum")
-        return {"labels": total / (labels != VOID).sum().clamp(min=1)}
+        return {"labels": label_entropy(raw["logits"], torch.stack([target["labels"] for target in targets]))}
 
 
 def _pair(in_channels: int, out_channels: int, padded: bool, norm: Norm | None) -> nn.Sequential:

@@ -15,7 +15,8 @@ from model_checks import (
     two_objects,
 )
 from reference_models.model import Target
-from reference_models.semantic.unet import CARD, VOID, UNet, build
+from reference_models.parts.labels import VOID
+from reference_models.semantic.unet import CARD, UNet, build
 
 
 def nano() -> UNet:
