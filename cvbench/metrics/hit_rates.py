@@ -75,6 +75,11 @@ class Part:
         return cls(name.strip(), indices, pooled)
 
 
+def parts_of(**columns: tuple[int, ...]) -> tuple[Part, ...]:
+    """Parts by their names, each with the plain mean of its columns."""
+    return tuple(Part(name, indices) for name, indices in columns.items())
+
+
 def spaced(first: float, last: float, number: int) -> tuple[float, ...]:
     """Evenly spaced thresholds with both ends."""
     return tuple(np.linspace(first, last, number).tolist())

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from cvbench.columns import Float, Keypoints
 from cvbench.errors import InputError, did_you_mean
 from cvbench.metrics import hit_rates
-from cvbench.metrics.hit_rates import HitRule, Part, Summary, spaced
+from cvbench.metrics.hit_rates import HitRule, Summary, parts_of, spaced
 from cvbench.metrics.instances import (
     InstanceMetric,
     InstanceState,
@@ -57,27 +57,23 @@ LEAST_TORSO = 1.0
 """An annotated torso below this many pixels gives way to the predicted one under ``torso_fallback``."""
 
 
-def _parts(**members: tuple[int, ...]) -> tuple[Part, ...]:
-    return tuple(Part(name, columns) for name, columns in members.items())
-
-
-_JHMDB_PARTS = _parts(
+_JHMDB_PARTS = parts_of(
     Head=(2,), Shoulder=(3, 4), Elbow=(7, 8), Wrist=(11, 12), Hip=(5, 6), Knee=(9, 10), Ankle=(13, 14)
 )
 _MMPOSE: dict[str, Any] = {"strict": True, "mean": "joints", "single": True, "zero_size": "skip"}
 _LSP: dict[str, Any] = {
     "normalizer": Normalizer("joints", (9,), (2,)),
-    "parts": _parts(
+    "parts": parts_of(
         Ankle=(0, 5), Knee=(1, 4), Hip=(2, 3), Wrist=(6, 11), Elbow=(7, 10), Shoulder=(8, 9), Head=(12, 13)
     ),
 }
 _FLIC: dict[str, Any] = {
     "normalizer": Normalizer("joints", (6,), (5,)),
-    "parts": _parts(Head=(0, 1), Shoulder=(2, 6), Elbow=(3, 7), Wrist=(4, 8), Hip=(5, 9)),
+    "parts": parts_of(Head=(0, 1), Shoulder=(2, 6), Elbow=(3, 7), Wrist=(4, 8), Hip=(5, 9)),
 }
 _FLIC_11: dict[str, Any] = {
     "normalizer": Normalizer("joints", (3,), (10,)),
-    "parts": _parts(Eyes=(0, 1), Nose=(2,), Shoulder=(3, 7), Elbow=(4, 8), Wrist=(5, 9), Hip=(6, 10)),
+    "parts": parts_of(Eyes=(0, 1), Nose=(2,), Shoulder=(3, 7), Elbow=(4, 8), Wrist=(5, 9), Hip=(6, 10)),
 }
 _PCK = {"thresholds": (0.2,), "curve": spaced(0.0, 0.2, 21)}
 _PDJ: dict[str, Any] = {"thresholds": (0.2, 0.1, 0.3, 0.4), "curve": spaced(0.0, 0.5, 51)}

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from cvbench.columns import Bool, Float, Keypoints
 from cvbench.errors import InputError
 from cvbench.metrics import hit_rates
-from cvbench.metrics.hit_rates import HitRule, Part, Summary
+from cvbench.metrics.hit_rates import HitRule, Summary, parts_of
 from cvbench.metrics.instances import InstanceMetric, InstanceState, Trouble, Weights, distances, problems_of, state_of
 from cvbench.result import Input, Result
 
@@ -82,10 +82,6 @@ def _limbs(*texts: str) -> tuple[Limb, ...]:
     return tuple(Limb.parse(text) for text in texts)
 
 
-def _parts(**members: tuple[int, ...]) -> tuple[Part, ...]:
-    return tuple(Part(name, columns) for name, columns in members.items())
-
-
 PRESETS: dict[str, dict[str, Any]] = {
     "lsp": {
         "limbs": _limbs(
@@ -100,7 +96,9 @@ PRESETS: dict[str, dict[str, Any]] = {
             "head=12-13",
             "torso=2+3-8+9",
         ),
-        "parts": _parts(LowerLegs=(0, 3), UpperLegs=(1, 2), LowerArms=(4, 7), UpperArms=(5, 6), Head=(8,), Torso=(9,)),
+        "parts": parts_of(
+            LowerLegs=(0, 3), UpperLegs=(1, 2), LowerArms=(4, 7), UpperArms=(5, 6), Head=(8,), Torso=(9,)
+        ),
         "zero_size": "miss",
     },
     "flic": {
@@ -112,7 +110,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "right upper arm=6-7",
             "right lower arm=7-8",
         ),
-        "parts": _parts(Head=(1,), Torso=(0,), UpperArms=(2, 4), LowerArms=(3, 5)),
+        "parts": parts_of(Head=(1,), Torso=(0,), UpperArms=(2, 4), LowerArms=(3, 5)),
         "zero_size": "miss",
     },
 }

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from cvbench.columns import Keypoints
 from cvbench.errors import InputError, did_you_mean
 from cvbench.metrics import keypoints
-from cvbench.metrics.hit_rates import Part, Summary, spaced
+from cvbench.metrics.hit_rates import Part, Summary, parts_of, spaced
 from cvbench.metrics.instances import InstanceMetric, InstanceState, Normalizer, Trouble, Weights
 from cvbench.metrics.keypoints import PckParams
 from cvbench.result import Input, Result
@@ -64,14 +64,7 @@ JOINTS = (
 COUNTED = (0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15)
 """All but pelvis and thorax, which are too near to the person's given centre."""
 
-_LIMBS = (
-    Part("Shoulder", (12, 13)),
-    Part("Elbow", (11, 14)),
-    Part("Wrist", (10, 15)),
-    Part("Hip", (2, 3)),
-    Part("Knee", (1, 4)),
-    Part("Ankle", (0, 5)),
-)
+_LIMBS = parts_of(Shoulder=(12, 13), Elbow=(11, 14), Wrist=(10, 15), Hip=(2, 3), Knee=(1, 4), Ankle=(0, 5))
 _HEAD_TOP = Part("Head", (9,))
 _NECK_AND_HEAD_TOP = Part("Head", (8, 9))
 _ARMS = Part("UpperBody", (10, 11, 12, 13, 14, 15), pooled=True)
