@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import doctest
+import math
 from itertools import product
 
 import pytest
@@ -9,7 +10,17 @@ from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from reference_models.parts import ops
-from reference_models.parts.ops import box_iou, clip_boxes, decode_boxes, encode_boxes, nms, paste_masks, roi_align
+from reference_models.parts.ops import (
+    box_iou,
+    clip_boxes,
+    decode_boxes,
+    encode_boxes,
+    fast_nms,
+    nms,
+    paste_masks,
+    roi_align,
+    soft_nms,
+)
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 
@@ -59,6 +70,39 @@ def test_nms_is_the_greedy_rule(count: int, classes: int, threshold: float) -> N
 def test_a_box_that_is_suppressed_suppresses_nothing() -> None:
     boxes = torch.tensor([[4.0 * i, 0, 4.0 * i + 10, 10] for i in range(7)])  # each overlaps the next one only
     assert nms(boxes, torch.linspace(1, 0, 7), 0.4).tolist() == [0, 2, 4, 6]
+
+
+@settings(max_examples=30)
+@given(count=st.integers(0, 30), classes=st.integers(1, 3), threshold=st.sampled_from([0.0, 0.3, 1.0]))
+def test_fast_nms_lets_suppressed_boxes_suppress(count: int, classes: int, threshold: float) -> None:
+    boxes = random_boxes(count, count)
+    scores = torch.randint(0, 10, (count,), generator=numbers(count)) / 10
+    groups = torch.randint(0, classes, (count,), generator=numbers(count + 1))
+    order = sorted(range(count), key=lambda i: -scores[i])
+    kept = [
+        i
+        for place, i in enumerate(order)
+        if all(groups[i] != groups[j] or box_iou(boxes[i, None], boxes[j, None]) <= threshold for j in order[:place])
+    ]
+    assert fast_nms(boxes, scores, threshold, groups).tolist() == kept
+
+
+@settings(max_examples=20)
+@given(count=st.integers(0, 12), classes=st.integers(1, 3), most=st.integers(0, 14), grouped=st.booleans())
+def test_soft_nms_takes_from_scores_box_by_box(count: int, classes: int, most: int, grouped: bool) -> None:
+    boxes = random_boxes(count, count)
+    left = (torch.randint(0, 10, (count,), generator=numbers(count)) / 10).tolist()
+    groups = torch.randint(0, classes, (count,), generator=numbers(count + 1)) if grouped else None
+    picked, scores = soft_nms(boxes, torch.tensor(left), most, groups, spread=0.3)
+    rows = set(range(count))
+    assert len(picked) == len(scores) == min(count, most)
+    for best, score in zip(picked.tolist(), scores.tolist(), strict=True):
+        assert score == pytest.approx(max(left[i] for i in rows), abs=1e-6)
+        assert score == pytest.approx(left[best], abs=1e-6)
+        rows.remove(best)
+        for i in rows:
+            if groups is None or groups[i] == groups[best]:
+                left[i] *= math.exp(-(iou(boxes[i], boxes[best]) ** 2) / 0.3)
 
 
 def test_boxes_are_cut_at_the_borders_of_the_image() -> None:
