@@ -5,7 +5,6 @@ Zhou, Wang and Krähenbühl, "Objects as Points", 2019, with a residual network 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -21,7 +20,7 @@ from reference_models.parts.blocks import BasicBlock
 from reference_models.parts.deformable import DeformableConv
 from reference_models.parts.heads import ConvHead
 from reference_models.parts.ops import clip_boxes
-from reference_models.parts.peaks import draw_peaks, gather_cells, peak_loss, pick_peaks
+from reference_models.parts.peaks import RARE, draw_peaks, gather_cells, peak_loss, pick_peaks
 
 _AUTHORS = "xingyizhou/CenterNet"
 _TIMED = "hw=Titan Xp;batch=1;stage=forward+decode+NMS;no augmentation"
@@ -68,9 +67,6 @@ DETECTIONS = 100
 
 SIZE_WEIGHT = 0.1
 """Of the loss of sizes."""
-
-RARE = -math.log(9)
-"""Logit of 0.1, of which heat maps begin."""
 
 
 class CenterNet(Model):

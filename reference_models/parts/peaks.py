@@ -10,6 +10,7 @@ Law and Deng, "CornerNet: Detecting Objects as Paired Keypoints", ECCV 2018 (rad
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,9 @@ from torch import Tensor
 
 OVERLAP = 0.7
 """IoU that a box still has with its object when its corners are moved by the radius of the object's peak."""
+
+RARE = -math.log(9)
+"""Logit of 0.1, of which heat maps begin."""
 
 
 class Peaks(NamedTuple):
