@@ -21,19 +21,20 @@ from numpy.typing import NDArray
 
 from cvbench.columns import Float, Int, Keypoints
 from cvbench.errors import InputError
-from cvbench.metrics.hit_rates import Summary, remarks
 from cvbench.metrics.instances import (
     InstanceMetric,
     InstanceState,
+    Summary,
     Trouble,
     Weights,
+    described,
     distances,
     names_of,
     problems_of,
     row_weights,
     state_of,
 )
-from cvbench.result import Input, Result, Signature
+from cvbench.result import Input, Result
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
@@ -149,16 +150,7 @@ def result_of(
 ) -> Result:
     """Score a state and say under which rules; arguments as those of `cvbench.metrics.keypoints.result_of`."""
     summary = summarize(state, weights)
-    return Result(
-        task=task,
-        values=summary.values,
-        signature=Signature(task, (*state.params.conventions(), *conventions)),
-        tables=summary.tables,
-        counts=state.counts | dict(counts or {}),
-        notes=[*notes, *remarks(state.counts)],
-        inputs=inputs or {},
-        arrays=summary.arrays,
-    )
+    return described(state, summary, task, conventions, counts=counts, notes=notes, inputs=inputs)
 
 
 class EPE(InstanceMetric[InstanceState]):

@@ -16,7 +16,7 @@ plain mean of its points.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 from cvbench.columns import Float, Int
 from cvbench.errors import InputError, did_you_mean
 from cvbench.metrics.base import check_flags
-from cvbench.metrics.instances import InstanceState, hits_of, instance_hits_of, row_weights
-from cvbench.result import Input, Result, Signature
+from cvbench.metrics.instances import InstanceState, Summary, hits_of, instance_hits_of, row_weights
 
 R = TypeVar("R", bound="HitRule")
 
@@ -230,15 +229,6 @@ def grid(values: tuple[float, ...]) -> str:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """Figures of a state; `cvbench.result.Result` holds the same and where they come from."""
-
-    values: dict[str, float]
-    tables: dict[str, list[dict[str, Any]]]
-    arrays: dict[str, NDArray[Any]]
-
-
-@dataclass(frozen=True)
 class _Rates:
     """Rates at T thresholds of some instances.
 
@@ -376,55 +366,3 @@ def _area(rule: HitRule, line: Float) -> float:
         return math.fsum(line.tolist()) / len(line)
     widths = np.diff(rule.curve)
     return math.fsum((widths * (line[1:] + line[:-1]) / 2).tolist()) / (rule.curve[-1] - rule.curve[0])
-
-
-def result_of(
-    state: InstanceState,
-    figure: str,
-    task: str,
-    conventions: Iterable[tuple[str, str]],
-    *,
-    weights: NDArray[Any] | Mapping[Any, int] | None = None,
-    counts: Mapping[str, int] | None = None,
-    notes: Iterable[str] = (),
-    inputs: dict[str, Input] | None = None,
-) -> Result:
-    """Score a state and say under which rules.
-
-    Parameters
-    ----------
-    state, figure, weights
-        See `summarize`.
-    task
-        Name and version.
-    conventions
-        All pairs of the signature.
-    counts, notes, inputs
-        Further counts, notes, and what the input was.
-    """
-    summary = summarize(state, figure, weights)
-    return Result(
-        task=task,
-        values=summary.values,
-        signature=Signature(task, tuple(conventions)),
-        tables=summary.tables,
-        counts=state.counts | dict(counts or {}),
-        notes=[*notes, *remarks(state.counts)],
-        inputs=inputs or {},
-        arrays=summary.arrays,
-    )
-
-
-def remarks(counts: Mapping[str, int]) -> list[str]:
-    """What a reader of the figures should know of the instances."""
-    said = []
-    for name, whole, sentence in (
-        ("missing_keypoints", "keypoints", "are not predicted and count as misses"),
-        ("instances_without_keypoints", "instances", "have no keypoint that counts, left out of all figures"),
-        ("instances_without_size", "instances", "have no size above 0, left out of all figures (zero_size=skip)"),
-        ("instances_not_detected", "instances", "have no predicted keypoint, left out of all figures (rule=loose)"),
-        ("predicted_sizes", "instances", "are divided by their predicted size, as the annotated one is below a pixel"),
-    ):
-        if counts.get(name):
-            said.append(f"{counts[name]:,} of {counts[whole]:,} {whole} {sentence}")
-    return said

@@ -32,7 +32,7 @@ from cvbench.metrics.base import (
     image_weights,
     to_numpy,
 )
-from cvbench.result import Result
+from cvbench.result import Input, Result, Signature
 
 Weights = NDArray[Any] | Mapping[Any, int] | None
 """How many times each image counts, see `cvbench.metrics.base.image_weights`."""
@@ -444,6 +444,72 @@ def instance_hits_of(distance: Float, weights: Int, thresholds: Sequence[float],
     total = np.zeros((size, size, len(rising)), np.int64)
     count_instance_hits(0, len(distance), distance, weights, rising, strict, np.zeros(len(rising) + 1, np.int64), total)
     return total[:, :, place]
+
+
+# Results -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Figures of a state; `cvbench.result.Result` holds the same and where they come from."""
+
+    values: dict[str, float]
+    tables: dict[str, list[dict[str, Any]]]
+    arrays: dict[str, NDArray[Any]]
+
+
+def described(
+    state: InstanceState,
+    summary: Summary,
+    task: str,
+    conventions: Iterable[tuple[str, str]] = (),
+    *,
+    counts: Mapping[str, int] | None = None,
+    notes: Iterable[str] = (),
+    last_notes: Iterable[str] = (),
+    inputs: dict[str, Input] | None = None,
+) -> Result:
+    """The result that a summary of a state makes.
+
+    Parameters
+    ----------
+    state
+    summary
+        Its figures.
+    task
+        Name and version.
+    conventions
+        Further pairs for the signature, after the rules: what the reader of the input decided.
+    counts, inputs
+        Further counts, and what the input was.
+    notes, last_notes
+        What to say before and after `remarks`.
+    """
+    return Result(
+        task=task,
+        values=summary.values,
+        signature=Signature(task, (*state.params.conventions(), *conventions)),
+        tables=summary.tables,
+        counts=state.counts | dict(counts or {}),
+        notes=[*notes, *remarks(state.counts), *last_notes],
+        inputs=inputs or {},
+        arrays=summary.arrays,
+    )
+
+
+def remarks(counts: Mapping[str, int]) -> list[str]:
+    """What a reader of the figures should know of the instances."""
+    said = []
+    for name, whole, sentence in (
+        ("missing_keypoints", "keypoints", "are not predicted and count as misses"),
+        ("instances_without_keypoints", "instances", "have no keypoint that counts, left out of all figures"),
+        ("instances_without_size", "instances", "have no size above 0, left out of all figures (zero_size=skip)"),
+        ("instances_not_detected", "instances", "have no predicted keypoint, left out of all figures (rule=loose)"),
+        ("predicted_sizes", "instances", "are divided by their predicted size, as the annotated one is below a pixel"),
+    ):
+        if counts.get(name):
+            said.append(f"{counts[name]:,} of {counts[whole]:,} {whole} {sentence}")
+    return said
 
 
 # Instances in memory -------------------------------------------------------------------------------------------------

@@ -33,13 +33,15 @@ from numpy.typing import NDArray
 from cvbench.columns import Float, Keypoints
 from cvbench.errors import InputError, did_you_mean
 from cvbench.metrics import hit_rates
-from cvbench.metrics.hit_rates import HitRule, Summary, parts_of, spaced
+from cvbench.metrics.hit_rates import HitRule, parts_of, spaced
 from cvbench.metrics.instances import (
     InstanceMetric,
     InstanceState,
     Normalizer,
+    Summary,
     Trouble,
     Weights,
+    described,
     distances,
     names_of,
     normalizers,
@@ -287,8 +289,8 @@ def result_of(
     counts, notes, inputs
         Further counts, notes, and what the input was.
     """
-    pairs = (*state.params.conventions(), *conventions)
-    return hit_rates.result_of(state, figure, task, pairs, weights=weights, counts=counts, notes=notes, inputs=inputs)
+    summary = summarize(state, weights, figure=figure)
+    return described(state, summary, task, conventions, counts=counts, notes=notes, inputs=inputs)
 
 
 class PCK(InstanceMetric[InstanceState]):

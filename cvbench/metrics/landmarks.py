@@ -43,13 +43,14 @@ from numpy.typing import NDArray
 
 from cvbench.columns import Float, Int, Keypoints
 from cvbench.errors import InputError, did_you_mean
-from cvbench.metrics.hit_rates import Summary, remarks
 from cvbench.metrics.instances import (
     InstanceMetric,
     InstanceState,
     Normalizer,
+    Summary,
     Trouble,
     Weights,
+    described,
     distances,
     names_of,
     normalizers,
@@ -58,7 +59,7 @@ from cvbench.metrics.instances import (
     state_of,
 )
 from cvbench.metrics.sums import exact_means
-from cvbench.result import Input, Result, Signature
+from cvbench.result import Input, Result
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
@@ -418,19 +419,9 @@ def result_of(
         Further counts, notes, and what the input was.
     """
     summary = summarize(state, weights)
-    said = [*notes, *remarks(state.counts)]
-    if state.counts["missing_keypoints"]:
-        said.append("a face with a landmark that is not predicted has an infinite error, so that NME is undefined")
-    return Result(
-        task=task,
-        values=summary.values,
-        signature=Signature(task, (*state.params.conventions(), *conventions)),
-        tables=summary.tables,
-        counts=state.counts | dict(counts or {}),
-        notes=said,
-        inputs=inputs or {},
-        arrays=summary.arrays,
-    )
+    own = "a face with a landmark that is not predicted has an infinite error, so that NME is undefined"
+    last = [own] if state.counts["missing_keypoints"] else []
+    return described(state, summary, task, conventions, counts=counts, notes=notes, last_notes=last, inputs=inputs)
 
 
 class NME(InstanceMetric[InstanceState]):

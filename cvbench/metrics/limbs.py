@@ -32,8 +32,18 @@ from numpy.typing import NDArray
 from cvbench.columns import Bool, Float, Keypoints
 from cvbench.errors import InputError
 from cvbench.metrics import hit_rates
-from cvbench.metrics.hit_rates import HitRule, Summary, parts_of
-from cvbench.metrics.instances import InstanceMetric, InstanceState, Trouble, Weights, distances, problems_of, state_of
+from cvbench.metrics.hit_rates import HitRule, parts_of
+from cvbench.metrics.instances import (
+    InstanceMetric,
+    InstanceState,
+    Summary,
+    Trouble,
+    Weights,
+    described,
+    distances,
+    problems_of,
+    state_of,
+)
 from cvbench.result import Input, Result
 
 VERSION = 1
@@ -295,11 +305,11 @@ def result_of(
     inputs: dict[str, Input] | None = None,
 ) -> Result:
     """Score a state and say under which rules; arguments as those of `cvbench.metrics.keypoints.result_of`."""
-    pairs = (*state.params.conventions(), *conventions)
+    summary = summarize(state, weights)
     flat = state.counts["limbs_without_length"]
     effect = {"skip": "left out", "miss": "counted as misses"}.get(state.params.zero_size, "")
     said = [*notes, *([f"{flat:,} annotated limbs have length 0, {effect}"] if flat else [])]
-    return hit_rates.result_of(state, "PCP", task, pairs, weights=weights, counts=counts, notes=said, inputs=inputs)
+    return described(state, summary, task, conventions, counts=counts, notes=said, inputs=inputs)
 
 
 class PCP(InstanceMetric[InstanceState]):

@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from cvbench.columns import Keypoints
 from cvbench.errors import InputError, did_you_mean
 from cvbench.metrics import keypoints
-from cvbench.metrics.hit_rates import Part, Summary, parts_of, spaced
-from cvbench.metrics.instances import InstanceMetric, InstanceState, Normalizer, Trouble, Weights
+from cvbench.metrics.hit_rates import Part, parts_of, spaced
+from cvbench.metrics.instances import InstanceMetric, InstanceState, Normalizer, Summary, Trouble, Weights
 from cvbench.metrics.keypoints import PckParams
 from cvbench.result import Input, Result
 

@@ -48,13 +48,15 @@ from cvbench.kernels import map_ranges
 from cvbench.kernels.points import distances_rows
 from cvbench.kernels.procrustes import align_rows, scale_rows
 from cvbench.metrics.base import ROWS, to_numpy
-from cvbench.metrics.hit_rates import Summary, grid, remarks, spaced
+from cvbench.metrics.hit_rates import grid, spaced
 from cvbench.metrics.instances import (
     FARTHEST,
     InstanceMetric,
     InstanceState,
+    Summary,
     Trouble,
     Weights,
+    described,
     hits_of,
     names_of,
     problems_of,
@@ -62,7 +64,7 @@ from cvbench.metrics.instances import (
     state_of,
 )
 from cvbench.metrics.sums import exact_means
-from cvbench.result import Input, Result, Signature
+from cvbench.result import Input, Result
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
@@ -392,16 +394,7 @@ def result_of(
         Further counts, notes, and what the input was.
     """
     summary = summarize(state, weights)
-    return Result(
-        task=task,
-        values=summary.values,
-        signature=Signature(task, (*state.params.conventions(), *conventions)),
-        tables=summary.tables,
-        counts=state.counts | dict(counts or {}),
-        notes=[*notes, *remarks(state.counts)],
-        inputs=inputs or {},
-        arrays=summary.arrays,
-    )
+    return described(state, summary, task, conventions, counts=counts, notes=notes, inputs=inputs)
 
 
 class MPJPE(InstanceMetric[PoseState]):
