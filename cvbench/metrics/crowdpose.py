@@ -19,8 +19,9 @@ xtcocotools; ``id_zero="unmatched"`` is crowdposetools' way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,6 @@ from cvbench.errors import InputError
 from cvbench.metrics import detection
 from cvbench.metrics.base import ROWS, image_weights
 from cvbench.metrics.detection import AREAS, DetectionParams, DetectionState, Progress, Summary
-from cvbench.result import Input, Result
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
@@ -110,17 +110,5 @@ def summarize(
     return Summary(values, {"per_level": rows, **whole.tables}, whole.arrays)
 
 
-def result_of(
-    state: CrowdPoseState,
-    names: Mapping[int, str] | None = None,
-    threads: int | None = None,
-    conventions: Iterable[tuple[str, str]] = (),
-    *,
-    weights: NDArray[Any] | Mapping[Any, int] | None = None,
-    counts: Mapping[str, int] | None = None,
-    notes: Iterable[str] = (),
-    inputs: dict[str, Input] | None = None,
-) -> Result:
-    """Score a state and say under which rules; arguments as of `cvbench.metrics.detection.result_of`."""
-    summary = summarize(state, weights, threads, names)
-    return detection.described(state, summary, TASK, conventions, counts=counts, notes=notes, inputs=inputs)
+result_of = partial(detection.result_of, task=TASK, summarize=summarize)
+"""Score a state and say under which rules; arguments as of `cvbench.metrics.detection.result_of`."""

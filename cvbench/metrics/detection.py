@@ -804,6 +804,7 @@ def result_of(
     notes: Iterable[str] = (),
     inputs: dict[str, Input] | None = None,
     task: str | None = None,
+    summarize: Callable[..., Summary] = summarize,
 ) -> Result:
     """Score a state and say under which rules.
 
@@ -817,23 +818,11 @@ def result_of(
         Further counts, notes, and what the input was.
     task
         Name and version of the task; None for the ``coco`` task of the iou_type.
+    summarize
+        What makes figures of the state; takes the arguments of `summarize`.
     """
     task = f"coco.{state.params.iou_type}@{VERSION}" if task is None else task
     summary = summarize(state, weights, threads, names)
-    return described(state, summary, task, conventions, counts=counts, notes=notes, inputs=inputs)
-
-
-def described(
-    state: DetectionState,
-    summary: Summary,
-    task: str,
-    conventions: Iterable[tuple[str, str]] = (),
-    *,
-    counts: Mapping[str, int] | None = None,
-    notes: Iterable[str] = (),
-    inputs: dict[str, Input] | None = None,
-) -> Result:
-    """The result that a summary of a state makes; arguments as of `result_of`."""
     params, said = state.params, list(notes)
     if state.counts["id_zero"]:
         treatment = "match like any other" if params.id_zero == "match" else "are never matched, as in pycocotools"

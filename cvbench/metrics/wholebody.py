@@ -17,8 +17,9 @@ Named deviation: NaN where the evaluator prints −1. halpecocotools scores the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,6 @@ from cvbench.errors import InputError
 from cvbench.metrics import detection
 from cvbench.metrics.base import ROWS, image_weights
 from cvbench.metrics.detection import DetectionParams, DetectionState, Progress, Summary
-from cvbench.result import Input, Result
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
@@ -194,17 +194,5 @@ def summarize(
 COUNTED = ("ground_truths", "detections")
 
 
-def result_of(
-    state: WholeBodyState,
-    names: Mapping[int, str] | None = None,
-    threads: int | None = None,
-    conventions: Iterable[tuple[str, str]] = (),
-    *,
-    weights: NDArray[Any] | Mapping[Any, int] | None = None,
-    counts: Mapping[str, int] | None = None,
-    notes: Iterable[str] = (),
-    inputs: dict[str, Input] | None = None,
-) -> Result:
-    """Score a state and say under which rules; arguments as of `cvbench.metrics.detection.result_of`."""
-    summary = summarize(state, weights, threads, names)
-    return detection.described(state, summary, TASK, conventions, counts=counts, notes=notes, inputs=inputs)
+result_of = partial(detection.result_of, task=TASK, summarize=summarize)
+"""Score a state and say under which rules; arguments as of `cvbench.metrics.detection.result_of`."""
