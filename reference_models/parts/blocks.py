@@ -98,6 +98,44 @@ class ConvNorm(nn.Sequential):
         super().__init__(*layers, *([activation()] if activation else []))
 
 
+class ConvBlock(nn.Sequential):
+    """A convolution and its activation, with a bias, or with a norm between them where a small network needs one.
+
+    Parameters
+    ----------
+    in_channels, out_channels
+        Channels read and written.
+    kernel
+        Side of the kernel.
+    stride, groups, dilation
+        As in `torch.nn.Conv2d`.
+    padding
+        None keeps the size, or divides it by `stride`, rounding up, if the kernel is odd.
+    norm
+        Makes the norm, which takes the place of the bias; None, as in networks before batch norms, has none.
+    activation
+        Makes the activation.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 3,
+        stride: int = 1,
+        *,
+        padding: int | None = None,
+        groups: int = 1,
+        dilation: int = 1,
+        norm: Norm | None = None,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+    ) -> None:
+        if padding is None:
+            padding = dilation * (kernel // 2)
+        conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias=norm is None)
+        super().__init__(conv, *([norm(out_channels)] if norm else []), activation())
+
+
 class Residual(nn.Module):
     """Adds a short cut to what layers make of the input: ``relu(layers(x) + shortcut(x))``.
 

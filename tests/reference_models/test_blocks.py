@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from reference_models.parts.blocks import BasicBlock, Bottleneck, ConvNorm, FrozenBatchNorm2d, init_he
+from reference_models.parts.blocks import BasicBlock, Bottleneck, ConvBlock, ConvNorm, FrozenBatchNorm2d, init_he
 
 
 def images(*shape: int) -> Tensor:
@@ -39,6 +39,19 @@ def test_a_convolution_with_a_norm_has_the_layers_asked_for() -> None:
     assert (type(norm), type(activation)) == (nn.GroupNorm, nn.SiLU)
     assert layers(images(1, 4, 15, 16)).shape == (1, 8, 8, 8)
     assert [type(layer) for layer in ConvNorm(4, 8, activation=None)] == [nn.Conv2d, nn.BatchNorm2d]
+
+
+def test_a_convolution_has_a_bias_or_a_norm() -> None:
+    layers = ConvBlock(4, 8, 5, 2, groups=2, dilation=3, activation=nn.SiLU)
+    conv, activation = layers
+    assert isinstance(conv, nn.Conv2d)
+    assert (conv.groups, conv.dilation, conv.stride) == (2, (3, 3), (2, 2))
+    assert conv.bias is not None
+    assert type(activation) is nn.SiLU
+    assert layers(images(1, 4, 15, 16)).shape == (1, 8, 8, 8)
+    assert ConvBlock(4, 8, 3, padding=0)(images(1, 4, 15, 16)).shape == (1, 8, 13, 14)
+    conv, norm, activation = ConvBlock(4, 8, norm=nn.BatchNorm2d)
+    assert (conv.bias, type(norm), type(activation)) == (None, nn.BatchNorm2d, nn.ReLU)
 
 
 def test_signals_keep_their_scale_through_many_layers_without_norms() -> None:
