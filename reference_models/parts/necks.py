@@ -46,3 +46,32 @@ class FPN(nn.Module):
         for fine in range(len(sums) - 2, -1, -1):
             sums[fine] = sums[fine] + F.interpolate(sums[fine + 1], size=sums[fine].shape[2:], mode="nearest")
         return [output(fmap) for output, fmap in zip(self.outputs, sums, strict=True)]
+
+
+class CoarserMaps(nn.Module):
+    """Goes on with a pyramid to coarser maps, each made from the one before by a 3 × 3 convolution of stride 2.
+
+    Parameters
+    ----------
+    channels
+        Of every map.
+    count
+        Maps to add.
+
+    References
+    ----------
+    Lin, Goyal, Girshick, He and Dollár, "Focal Loss for Dense Object Detection", ICCV 2017: P6 and P7, with a ReLU
+    between the two.
+    """
+
+    def __init__(self, channels: int, count: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 3, 2, padding=1) for _ in range(count))
+        self.apply(init_he)
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Maps (N, channels, h[i], w[i]), from fine to coarse, and the coarser ones behind them, sizes rounded up."""
+        every = list(maps)
+        for step, conv in enumerate(self.convs):
+            every.append(conv(F.relu(every[-1]) if step else every[-1]))
+        return every

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import doctest
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from reference_models.parts import necks
-from reference_models.parts.necks import FPN
+from reference_models.parts.necks import FPN, CoarserMaps
 
 
 def pyramid_of(*shapes: tuple[int, ...]) -> list[Tensor]:
@@ -46,3 +47,17 @@ def test_what_the_coarsest_map_shows_reaches_the_finest() -> None:
     neck, maps = FPN((2, 3, 4), 5), pyramid_of((1, 2, 16, 16), (1, 3, 8, 8), (1, 4, 4, 4))
     changed = neck([*maps[:2], maps[2] + 1])[0] - neck(maps)[0]
     assert changed.abs().amax((0, 1)).min() > 0
+
+
+def test_coarser_maps_are_made_of_the_coarsest() -> None:
+    torch.manual_seed(0)
+    more, maps = CoarserMaps(2, 2), pyramid_of((1, 2, 14, 10), (1, 2, 7, 5))
+    every = more(maps)
+    assert all(torch.equal(kept, given) for kept, given in zip(every[:2], maps, strict=True))
+    assert [tuple(fmap.shape[2:]) for fmap in every] == [(14, 10), (7, 5), (4, 3), (2, 2)]
+    first, second = (partial(nn.functional.conv2d, weight=c.weight, stride=2, padding=1) for c in more.convs)
+    assert torch.equal(every[2], first(maps[1]))
+    assert torch.equal(every[3], second(every[2].relu()))
+    assert not torch.equal(every[2], every[2].relu())
+    with torch.device("meta"):
+        assert sum(param.numel() for param in CoarserMaps(256, 2).parameters()) == 2 * 590_080
