@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from reference_models.parts.assignment import draw, match
 from reference_models.parts.blocks import init_he
-from reference_models.parts.ops import clip_boxes, decode_boxes, encode_boxes, nms
+from reference_models.parts.detections import Found, distinct
+from reference_models.parts.ops import clip_boxes, decode_boxes, encode_boxes
 from reference_models.parts.regions import Regions, parts_of
 
 
@@ -57,24 +58,6 @@ def draw_examples(
         labels += [target["labels"][matched[shown]] + 1, torch.zeros_like(empty)]
         truths.append(matched[shown])
     return Examples(chosen, torch.cat(labels), truths)
-
-
-class Found(NamedTuple):
-    """Objects found in an image, the likeliest first.
-
-    Attributes
-    ----------
-    boxes
-        (N, 4).
-    scores
-        (N,) probabilities.
-    classes
-        (N,) int64, from 0.
-    """
-
-    boxes: Tensor
-    scores: Tensor
-    classes: Tensor
 
 
 class BoxHead(nn.Module):
@@ -156,10 +139,9 @@ class BoxHead(nn.Module):
         if boxes.is_meta:
             count = min(self.most, likely.numel())
             return Found(boxes.flatten(0, 1)[:count], likely.flatten()[:count], torch.arange(count, device="meta"))
-        region, label = (likely > self.least).nonzero(as_tuple=True)
-        kept = nms(boxes[region, label], likely[region, label], self.overlap, label)[: self.most]
-        region, label = region[kept], label[kept]
-        return Found(boxes[region, label], likely[region, label], label)
+        label = torch.arange(likely.shape[1], device=likely.device).expand_as(likely)
+        found = (boxes.flatten(0, 1), likely.flatten(), label.flatten())
+        return distinct(*found, self.least, self.overlap, self.most)
 
 
 class MaskHead(nn.Module):

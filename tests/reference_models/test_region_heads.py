@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from reference_models.parts.detections import Found
 from reference_models.parts.ops import box_iou, encode_boxes
-from reference_models.parts.region_heads import BoxHead, Found, MaskHead, crop_masks, draw_examples
+from reference_models.parts.region_heads import BoxHead, MaskHead, crop_masks, draw_examples
 
 SIZE = (40, 60)
 
