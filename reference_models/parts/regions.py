@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reference_models.parts.anchors import anchor_shapes, by_anchor, grid_anchors
 from reference_models.parts.assignment import draw, match
 from reference_models.parts.blocks import init_he
 from reference_models.parts.ops import clip_boxes, decode_boxes, encode_boxes, nms, roi_align
@@ -146,21 +147,17 @@ class ProposalNetwork(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Logits (B, A) that anchors stand for objects, and codes (B, A, 4) of the objects' boxes, of each map."""
         seen = [F.relu(self.conv(fmap)) for fmap in maps]
-        logits = [self.objectness(fmap).permute(0, 2, 3, 1).flatten(1) for fmap in seen]
-        codes = [self.code(fmap).permute(0, 2, 3, 1).reshape(len(fmap), -1, 4) for fmap in seen]
-        return logits, codes
+        logits = [by_anchor(self.objectness(fmap), 1).flatten(1) for fmap in seen]
+        return logits, [by_anchor(self.code(fmap), 4) for fmap in seen]
 
     def anchors(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """The anchors (A, 4) of each map: row by row, all shapes of a cell together, around the centres of cells."""
-        anchors = []
-        for fmap, stride, side in zip(maps, self.strides, self.sides, strict=True):
-            rows, columns = ((torch.arange(n, device=fmap.device) + 0.5) * stride for n in fmap.shape[2:])
-            y, x = torch.meshgrid(rows, columns, indexing="ij")
-            ratio = torch.tensor(self.ratios, device=fmap.device).sqrt()
-            half = torch.stack([side / ratio, side * ratio], 1) / 2  # (shapes, 2)
-            centre = torch.stack([x, y], -1).reshape(-1, 1, 2)
-            anchors.append(torch.cat([centre - half, centre + half], 2).reshape(-1, 4))
-        return anchors
+        return [
+            grid_anchors(
+                (fmap.shape[2], fmap.shape[3]), (stride, stride), anchor_shapes([side], self.ratios, fmap.device)
+            )
+            for fmap, stride, side in zip(maps, self.strides, self.sides, strict=True)
+        ]
 
     @torch.no_grad()
     def propose(
