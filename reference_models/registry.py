@@ -5,6 +5,7 @@ from __future__ import annotations
 MODELS = {
     "centernet": "reference_models.detection.centernet",
     "faster_rcnn": "reference_models.detection.faster_rcnn",
+    "fcn": "reference_models.semantic.fcn",
     "hourglass": "reference_models.pose.hourglass",
     "mask_rcnn": "reference_models.instance.mask_rcnn",
     "panoptic_fpn": "reference_models.panoptic.panoptic_fpn",

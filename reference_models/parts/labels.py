@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reference_models.parts.backbones import ResNet
-from reference_models.parts.blocks import ConvNorm
+from reference_models.parts.blocks import ConvNorm, init_he
 
 VOID = 255
 """Label of pixels without a class."""
@@ -62,7 +62,10 @@ class LabelHead(nn.Sequential):
     """
 
     def __init__(self, channels: int, classes: int) -> None:
-        super().__init__(ConvNorm(channels, channels // 4), nn.Conv2d(channels // 4, classes, 1))
+        scores = nn.Conv2d(channels // 4, classes, 1)
+        super().__init__(ConvNorm(channels, channels // 4), scores)
+        self.apply(init_he)
+        nn.init.normal_(scores.weight, std=0.01)  # undecided at first
 
 
 class DilatedNetwork(nn.Module):
