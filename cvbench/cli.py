@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cvbench.records import RunRecord
     from cvbench.report import Style
     from cvbench.result import Result
+    from cvbench.running import Candidate
     from cvbench.tasks import Task
 
 app = typer.Typer(
@@ -615,7 +616,7 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="MODEL",
-            help="Names, or package.module:build for one's own. [default: all that are installed]",
+            help="Names, or package.module:build for one's own. [default: all installed ones that are trained]",
             show_default=False,
         ),
     ] = None,
@@ -655,11 +656,10 @@ def run(
     """
     with readable_errors():
         from cvbench.cost.turns import Plan
-        from cvbench.models import models as offered
         from cvbench.progress import watched
         from cvbench.running import Settings, candidate, run as run_all
 
-        chosen = [candidate(name) for name in models or offered()]
+        chosen, broken = ([candidate(name) for name in models], False) if models else _trained_candidates()
         asked = _benchmarks(benchmark or [], gt, images, [one.field for one in chosen])
         if not models:
             chosen = [one for one in chosen if any(one.fits(other) for other in asked)]
@@ -669,8 +669,31 @@ def run(
             records = run_all(chosen, asked, output, settings, progress=progress, say=say)
         put(_run_table(records, {each.name: each.figure for each in asked}))
         say(f"wrote {len(records)} record{'s' if len(records) != 1 else ''} to {output}")
-        if any(record.error is not None for record in records):
+        if broken or any(record.error is not None for record in records):
             raise typer.Exit(1)
+
+
+def _trained_candidates() -> tuple[list[Candidate], bool]:
+    """The installed models that have weights, and whether any cannot even be looked at; says which are left out."""
+    from cvbench.models import models as offered
+    from cvbench.running import candidate
+
+    trained: list[Candidate] = []
+    untrained: list[Candidate] = []
+    broken = False
+    for name in offered():
+        try:
+            one = candidate(name)
+        except InputError as error:
+            say(f"{name} is left out: {error}")
+            broken = True
+            continue
+        (untrained if one.model.weights_sha256 is None else trained).append(one)
+    if untrained:
+        say(f"without weights and left out: {', '.join(one.model.name for one in untrained)}")
+    if not trained:
+        raise InputError("no installed model has weights; python -m reference_models.train NAME makes some")
+    return trained, broken
 
 
 def _benchmarks(names: list[str], gt: str | None, images: str | None, fields: list[str | None]) -> list[Benchmark]:

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 import cvbench.models
-from cvbench import bootstrap, cli, scenes
+from cvbench import bootstrap, cli, running, scenes
 from cvbench.cost.turns import Plan
-from cvbench.records import RunRecord
-from cvbench.running import runs, timing
+from cvbench.errors import InputError
+from cvbench.records import Model, RunRecord
+from cvbench.running import Candidate, runs, timing
+from runnable_models import Labels
 
 Run = Callable[..., tuple[int, str, list[str]]]
 
@@ -89,6 +91,39 @@ def test_usage_is_checked_first(run: Run, monkeypatch: pytest.MonkeyPatch, argum
     assert (code, out) == (2, "")
     assert err[0].startswith(f"error: {message}")
     assert not Path("leaderboards").exists()
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, **candidates: Candidate | Exception) -> None:
+    """Let these be the models that packages offer; an error is what looking at the model raises."""
+
+    def look(name: str) -> Candidate:
+        found = candidates[name]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(cvbench.models, "models", lambda: dict.fromkeys(candidates))
+    monkeypatch.setattr(running, "candidate", look)
+
+
+def test_without_names_all_trained_models_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = Candidate(Model("good", "nano", "0" * 64), Labels, "semantic")
+    raw = Candidate(Model("raw", "nano"), Labels, "semantic")
+    offer(monkeypatch, broken=InputError("cannot be imported", where="else.where"), good=good, raw=raw)
+    code, out, err = run("--limit", "1", "--no-latency", "-o", "here")
+    assert [line.split()[:2] for line in out.splitlines()[1:]] == [["scenes.semantic", "good-nano"]]
+    assert (code, err) == (
+        1,
+        [
+            "broken is left out: else.where: cannot be imported",
+            "without weights and left out: raw",
+            "wrote 1 record to here",
+        ],
+    )
+    offer(monkeypatch, raw=raw)
+    code, out, err = run()
+    assert (code, out) == (2, "")
+    assert err[1].startswith("error: no installed model has weights")
 
 
 def test_an_interrupt_is_exit_code_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
