@@ -26,7 +26,14 @@ from numpy.typing import NDArray
 from cvbench.columns import Float, Int
 from cvbench.errors import InputError, did_you_mean
 from cvbench.metrics.base import check_flags
-from cvbench.metrics.instances import InstanceState, Summary, hits_of, instance_hits_of, row_weights
+from cvbench.metrics.instances import (
+    InstanceState,
+    Summary,
+    hits_of,
+    instance_hits_of,
+    row_weights,
+    thresholds_of,
+)
 
 R = TypeVar("R", bound="HitRule")
 
@@ -153,7 +160,7 @@ class HitRule:
     def __post_init__(self) -> None:
         check_flags(self)
         for name in ("thresholds", "curve"):
-            object.__setattr__(self, name, _numbers(getattr(self, name), name))
+            object.__setattr__(self, name, thresholds_of(getattr(self, name), name))
         if any(b <= a for a, b in zip(self.curve, self.curve[1:], strict=False)) or len(self.curve) == 1:
             raise InputError(f"curve {self.curve}: expected at least two thresholds that rise")
         if not self.thresholds and not self.curve:
@@ -209,13 +216,6 @@ class HitRule:
         if self.curve:
             pairs.insert(6, ("auc", self.auc))
         return pairs
-
-
-def _numbers(value: Any, name: str) -> tuple[float, ...]:
-    numbers = np.asarray(value, np.float64).reshape(-1)
-    if not (np.isfinite(numbers) & (numbers >= 0)).all():
-        raise InputError(f"{name} {value!r}: expected finite numbers of 0 or more")
-    return tuple(numbers.tolist())
 
 
 def grid(values: tuple[float, ...]) -> str:

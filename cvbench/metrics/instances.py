@@ -298,6 +298,44 @@ def _of_point(side: Literal["gt", "pred"], points: Float, row: int, joint: int, 
     return Trouble(side, row, f"keypoint {joint} is at ({at}), expected {expected}{hint}")
 
 
+# Rules ---------------------------------------------------------------------------------------------------------------
+
+
+def indices_of(value: Any, name: str, what: str, *, none: bool = False) -> tuple[int, ...]:
+    """The indices of `what` that the rule `name` states, distinct and of 0 or more; one may stand for itself.
+
+    Raises
+    ------
+    InputError
+        The value is something else, or empty where `none` is not allowed.
+    """
+    array = np.asarray(value).reshape(-1)
+    sound = array.dtype.kind in "iu" and not (array < 0).any() and len(np.unique(array)) == len(array)
+    if not (sound if len(array) else none):
+        raise InputError(f"{name} {value!r}: expected distinct indices of {what}")
+    return tuple(array.tolist())
+
+
+def thresholds_of(
+    value: Any, name: str, order: Literal["any", "distinct", "rising"] = "any", *, above_0: bool = False
+) -> tuple[float, ...]:
+    """The thresholds that the rule `name` states, finite and of 0 or more; one may stand for itself, and none will do.
+
+    Raises
+    ------
+    InputError
+        The value is something else, or not as asked for by `order` and `above_0`.
+    """
+    numbers = np.asarray(value, np.float64).reshape(-1)
+    high = numbers > 0 if above_0 else numbers >= 0
+    given = np.sort(numbers) if order == "distinct" else numbers
+    if not (np.isfinite(numbers) & high).all() or (order != "any" and (np.diff(given) <= 0).any()):
+        first, last = {"any": ("", ""), "distinct": ("distinct ", ""), "rising": ("", " that rise")}[order]
+        limit = "above 0" if above_0 else "of 0 or more"
+        raise InputError(f"{name} {value!r}: expected {first}finite numbers {limit}{last}")
+    return tuple(numbers.tolist())
+
+
 # States --------------------------------------------------------------------------------------------------------------
 
 

@@ -52,11 +52,13 @@ from cvbench.metrics.instances import (
     Weights,
     described,
     distances,
+    indices_of,
     names_of,
     normalizers,
     problems_of,
     row_weights,
     state_of,
+    thresholds_of,
 )
 from cvbench.metrics.sums import exact_means
 from cvbench.result import Input, Result
@@ -168,17 +170,10 @@ class NmeParams:
     def __post_init__(self) -> None:
         object.__setattr__(self, "normalizer", Normalizer.parse(self.normalizer))
         for name in ("failure_thresholds", "auc_thresholds"):
-            object.__setattr__(self, name, _thresholds(getattr(self, name), name))
+            object.__setattr__(self, name, thresholds_of(getattr(self, name), name, "distinct", above_0=True))
         if self.counted is not None:
-            counted = np.asarray(self.counted).reshape(-1)
-            if (
-                not counted.size
-                or counted.dtype.kind not in "iu"
-                or min(counted) < 0
-                or len(set(counted)) < len(counted)
-            ):
-                raise InputError(f"counted {self.counted!r}: expected distinct indices of landmarks, or None for all")
-            object.__setattr__(self, "counted", tuple(counted.tolist()))
+            counted = indices_of(self.counted, "counted", "landmarks, or None for all")
+            object.__setattr__(self, "counted", counted)
         for name, choices in (
             ("mean", ("faces", "points")),
             ("curve", ("exact", "pipnet")),
@@ -209,13 +204,6 @@ class NmeParams:
             ("missing", self.missing),
             ("zero_size", self.zero_size),
         ]
-
-
-def _thresholds(value: Any, name: str) -> tuple[float, ...]:
-    numbers = np.asarray(value, np.float64).reshape(-1)
-    if not (np.isfinite(numbers) & (numbers > 0)).all() or len(np.unique(numbers)) < len(numbers):
-        raise InputError(f"{name} {value!r}: expected distinct finite numbers above 0")
-    return tuple(numbers.tolist())
 
 
 def problems(columns: Keypoints, params: NmeParams) -> list[Trouble]:

@@ -58,10 +58,12 @@ from cvbench.metrics.instances import (
     Weights,
     described,
     hits_of,
+    indices_of,
     names_of,
     problems_of,
     row_weights,
     state_of,
+    thresholds_of,
 )
 from cvbench.metrics.sums import exact_means
 from cvbench.result import Input, Result
@@ -125,11 +127,11 @@ class PoseParams:
         for name in ("root", "joints"):
             given = getattr(self, name)
             if given is not None:
-                object.__setattr__(self, name, _indices(given, name))
+                object.__setattr__(self, name, indices_of(given, name, "joints, counted from 0", none=True))
         if self.joints == ():
             raise InputError("joints is empty; expected indices, or None for all")
         for name in ("thresholds", "curve"):
-            object.__setattr__(self, name, _thresholds(getattr(self, name), name))
+            object.__setattr__(self, name, thresholds_of(getattr(self, name), name, "rising"))
         if self.fit not in ("all", "visible"):
             raise InputError(f"fit {self.fit!r} is unknown; expected one of all, visible")
 
@@ -149,20 +151,6 @@ class PoseParams:
             ("compare", "<"),
             ("curve", grid(self.curve)),
         ]
-
-
-def _indices(value: Any, name: str) -> tuple[int, ...]:
-    array = np.asarray(value).reshape(-1)
-    if array.size and (array.dtype.kind not in "iu" or (array < 0).any() or len(np.unique(array)) < array.size):
-        raise InputError(f"{name} {value!r}: expected distinct indices of joints, counted from 0")
-    return tuple(array.tolist())
-
-
-def _thresholds(value: Any, name: str) -> tuple[float, ...]:
-    numbers = np.asarray(value, np.float64).reshape(-1)
-    if not (np.isfinite(numbers) & (numbers >= 0)).all() or (np.diff(numbers) <= 0).any():
-        raise InputError(f"{name} {value!r}: expected finite numbers of 0 or more that rise")
-    return tuple(numbers.tolist())
 
 
 # Counting ------------------------------------------------------------------------------------------------------------
