@@ -29,6 +29,7 @@ from cvbench.metrics.instances import (
     Weights,
     described,
     distances,
+    indices_of,
     names_of,
     problems_of,
     row_weights,
@@ -54,10 +55,8 @@ class EpeParams:
 
     def __post_init__(self) -> None:
         if self.counted is not None:
-            counted = tuple(int(joint) for joint in self.counted)
+            counted = indices_of(tuple(self.counted), "counted", "joints, or None for all")
             object.__setattr__(self, "counted", counted)
-            if not counted or min(counted) < 0 or len(set(counted)) < len(counted):
-                raise InputError(f"counted {counted}: expected distinct indices of joints, or None for all")
 
     def conventions(self) -> list[tuple[str, str]]:
         """The rules as pairs for a signature."""

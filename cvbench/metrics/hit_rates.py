@@ -30,6 +30,7 @@ from cvbench.metrics.instances import (
     InstanceState,
     Summary,
     hits_of,
+    indices_of,
     instance_hits_of,
     row_weights,
     thresholds_of,
@@ -177,10 +178,8 @@ class HitRule:
             if part.name in ("AUC", "all") or "@" in part.name:
                 raise InputError(f"part {part.name!r}: this names another figure; expected a name such as Wrist")
         if self.counted is not None:
-            counted = tuple(int(column) for column in self.counted)
+            counted = indices_of(tuple(self.counted), "counted", f"{self.MACRO}, or None for all")
             object.__setattr__(self, "counted", counted)
-            if not counted or min(counted) < 0 or len(set(counted)) < len(counted):
-                raise InputError(f"counted {counted}: expected distinct indices of {self.MACRO}, or None for all")
         for name, choices in (
             ("mean", ("pooled", self.MACRO, "instances")),
             ("auc", ("trapezoid", "mean")),

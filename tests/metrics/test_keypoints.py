@@ -264,6 +264,7 @@ def test_signatures_say_thresholds_as_one_writes_them() -> None:
         ({"zero_size": "miss"}, "expected one of refuse, skip"),
         ({"counted": (1, 1)}, "distinct indices"),
         ({"counted": ()}, "distinct indices"),
+        ({"counted": (0.5, 1)}, r"counted \(0.5, 1\): expected distinct indices of joints"),
         ({"parts": ("Arm",)}, "expected Wrist=15"),
         ({"parts": ("=1",)}, "expected a name"),
         ({"parts": ("A=1", "A=2")}, "each name at most once"),

@@ -34,8 +34,9 @@ def test_joints_that_count() -> None:
     assert dict(result.signature.conventions)["joints"] == "0,2"
     with pytest.raises(InputError, match="joint 3; there are 3"):
         epe(GT, PRED, counted=(3,))
-    with pytest.raises(InputError, match="distinct indices"):
-        EpeParams((1, 1))
+    for counted in (1, 1), (0.5, 1):
+        with pytest.raises(InputError, match=rf"counted \({counted[0]}, 1\): expected distinct indices of joints"):
+            EpeParams(counted)
     with pytest.raises(MismatchError, match="params differ"):
         EPE((0,)).merge(EPE())
 
