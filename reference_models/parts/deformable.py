@@ -10,45 +10,54 @@ from reference_models.parts.blocks import init_he
 
 
 class DeformableConv(nn.Module):
-    """A convolution whose taps are moved and weighted by what another convolution finds in each cell.
+    """A convolution whose taps are moved, and weighted, by what another convolution finds in each cell.
 
-    Before training, taps stand where those of a convolution do, at half of the weight. Values between cells are
-    bilinear, and 0 outside of the map.
+    Before training, taps stand where those of a convolution do, at half of the weight if they are weighted. Values
+    between cells are bilinear, and 0 outside of the map.
 
     Parameters
     ----------
     in_channels, out_channels
-        Channels read and written; both convolutions have a bias.
+        Channels read and written.
     kernel
         Side of the kernel, odd. The size of the map stays.
+    weighted
+        Taps are weighted as well, as of the second version.
+    bias
+        Add a bias; what moves the taps has one in any case.
 
     References
     ----------
-    Zhu, Hu, Lin and Dai, "Deformable ConvNets v2: More Deformable, Better Results", CVPR 2019.
+    Dai et al., "Deformable Convolutional Networks", ICCV 2017; with weights: Zhu, Hu, Lin and Dai, "Deformable ConvNets
+    v2: More Deformable, Better Results", CVPR 2019.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int = 3, *, weighted: bool = True, bias: bool = True
+    ) -> None:
         super().__init__()
         self.kernel = kernel
-        self.weigh_and_move = nn.Conv2d(in_channels, 3 * kernel**2, kernel, padding=kernel // 2)
+        self.weighted = weighted
+        self.weigh_and_move = nn.Conv2d(in_channels, (2 + weighted) * kernel**2, kernel, padding=kernel // 2)
         for parameter in self.weigh_and_move.parameters():
             nn.init.zeros_(parameter)
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=bias)
         init_he(self.conv)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) to (B, out_channels, H, W)."""
         batch, channels, height, width = x.shape
         taps = self.kernel**2
-        found = self.weigh_and_move(x).view(batch, 3, taps, height, width)
+        found = self.weigh_and_move(x).view(batch, -1, taps, height, width)
         columns = self._place(found[:, 0], width, -1)
         rows = self._place(found[:, 1], height, -2)
         grid = torch.stack([columns, rows], -1).view(batch, taps * height, width, 2)
         values = F.grid_sample(x, grid, padding_mode="zeros", align_corners=False).view(
             batch, channels, *found.shape[2:]
         )
-        weighted = values * found[:, 2].sigmoid()[:, None]
-        summed: Tensor = self.conv.weight.flatten(1) @ weighted.view(batch, channels * taps, height * width)
+        if self.weighted:
+            values = values * found[:, 2].sigmoid()[:, None]
+        summed: Tensor = self.conv.weight.flatten(1) @ values.view(batch, channels * taps, height * width)
         if self.conv.bias is not None:
             summed = summed + self.conv.bias[:, None]
         return summed.view(batch, -1, height, width)
