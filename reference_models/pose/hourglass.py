@@ -19,7 +19,7 @@ from reference_models.card import Card
 from reference_models.model import Model, Prediction, Raw, Size, Target
 from reference_models.parts.blocks import init_he
 from reference_models.parts.hourglasses import Hourglass
-from reference_models.parts.joints import draw_joints, hottest
+from reference_models.parts.joints import draw_people, find_people
 
 PORT = "princeton-vl/pytorch_stacked_hourglass"
 
@@ -194,18 +194,11 @@ class StackedHourglass(Model):
 
     def postprocess(self, raw: Raw, sizes: Sequence[Size] | None = None) -> list[Prediction]:
         """The hottest place of each joint, as the last stack sees it, and how hot it is, in [0, 1]."""
-        heats = list(raw["heat"][:, -1])
-        if sizes is not None:
-            cells = [[-(-side // self.stride) for side in size] for size in sizes]
-            heats = [heat[:, :height, :width] for heat, (height, width) in zip(heats, cells, strict=True)]
-        return [dict(zip(("keypoints", "scores"), hottest(heat, self.stride), strict=True)) for heat in heats]
+        return [*find_people(raw["heat"][:, -1], self.stride, sizes)]
 
     def loss(self, raw: Raw, targets: Sequence[Target]) -> dict[str, Tensor]:
         """The squared error of all stacks, summed over cells; where a joint is not seen, no cell should be hot."""
         heat = raw["heat"]  # (B, S, J, h, w)
-        size = heat.shape[3:]
-        expected = torch.stack(
-            [draw_joints(target["keypoints"] / self.stride, target["visible"] > 0, size) for target in targets]
-        )
+        expected = draw_people(targets, self.stride, heat.shape[3:])
         wrong = (heat - expected.to(heat)[:, None]).square().sum((3, 4))
         return {"heat": wrong.mean((0, 2)).sum()}

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from reference_models.parts.joints import draw_joints, hottest
+from reference_models.parts.joints import draw_joints, draw_people, find_people, hottest
 
 
 @pytest.mark.parametrize("deviation", [1.0, 2.5])
@@ -45,3 +45,23 @@ def test_drawn_joints_are_found_within_a_quarter_of_a_cell() -> None:
     found, scores = hottest(draw_joints(places, torch.ones(500, dtype=torch.bool), (12, 16)), stride=8)
     assert (found / 8 - places).abs().max() <= 0.25 + 1e-5
     assert scores.min() >= math.exp(-0.25) - 1e-6
+
+
+def test_people_are_drawn_where_their_targets_say() -> None:
+    places = torch.rand(2, 3, 2, generator=torch.Generator().manual_seed(0)) * 40
+    seen = torch.tensor([[1, 0, 2], [1, 1, 1]])
+    targets = [{"keypoints": keypoints, "visible": visible} for keypoints, visible in zip(places, seen, strict=True)]
+    heat = draw_people(targets, 4, (10, 12))
+    assert heat.shape == (2, 3, 10, 12)
+    assert torch.equal(heat[1], draw_joints(places[1] / 4, torch.ones(3, dtype=torch.bool), (10, 12)))
+    assert (heat[0, 1] == 0).all()
+    assert heat[0, 2].max() > 0.5
+
+
+def test_people_are_found_within_their_image() -> None:
+    heat = torch.zeros(2, 1, 8, 8)
+    heat[:, 0, 6, 7], heat[:, 0, 2, 4] = 0.9, 0.5
+    whole, cut = find_people(heat, 4, [(32, 32), (28, 17)])  # of the column of 16 to 19, one pixel is in the image
+    assert (whole["keypoints"].tolist(), whole["scores"].tolist()) == ([[30.0, 26.0]], [pytest.approx(0.9)])
+    assert (cut["keypoints"].tolist(), cut["scores"].tolist()) == ([[17.0, 10.0]], [0.5])
+    assert torch.equal(find_people(heat, 4)[1]["keypoints"], whole["keypoints"])
