@@ -11,7 +11,7 @@ import pytest
 
 from cvbench import TASKS, InputError, PanopticParams, SemanticParams, score
 from cvbench.families.coco import BENCHMARKS
-from cvbench.metrics import cityscapes, keypoints, landmarks, limbs, mpii, semantic
+from cvbench.metrics import cityscapes, endpoint_error, keypoints, landmarks, limbs, mpii, pose3d, semantic
 from cvbench.metrics.detection import AREAS, VERSION, DetectionParams
 from cvbench.metrics.paired import METRICS
 from cvbench.tasks import Task, find
@@ -131,12 +131,22 @@ def test_one_fact_in_two_layers() -> None:
     assert COCO_AREAS == AREAS
     versions = {
         "coco": VERSION,
-        "points": keypoints.VERSION,
         "panoptic": 1,
         "semantic": semantic.VERSION,
         "cityscapes": cityscapes.VERSION,
     }
-    assert {task.family: task.version for task in TASKS.values()} == versions
+    versions_of_points = {
+        "pose.pck": keypoints.VERSION,
+        "mpii.pckh": mpii.VERSION,
+        "pose.pdj": keypoints.VERSION,
+        "pose.pcp": limbs.VERSION,
+        "pose.auc": keypoints.VERSION,
+        "pose.epe": endpoint_error.VERSION,
+        "landmarks.nme": landmarks.VERSION,
+        "pose.mpjpe": pose3d.VERSION,
+    }
+    assert {task.name: task.version for task in TASKS.values() if task.family == "points"} == versions_of_points
+    assert {task.family: task.version for task in TASKS.values() if task.family != "points"} == versions
     choices: dict[str, Any] = {
         "semantic.miou": semantic.PRESETS,
         "pose.pck": [preset for preset in keypoints.PRESETS if not preset.endswith(("-pdj", "-auc"))],

@@ -11,7 +11,6 @@ up in single precision and gives 0 where there is no keypoint.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Float, Int, Keypoints
+from cvbench.columns import Int, Keypoints
 from cvbench.errors import InputError
 from cvbench.metrics.instances import (
     InstanceMetric,
@@ -35,9 +34,10 @@ from cvbench.metrics.instances import (
     row_weights,
     state_of,
 )
+from cvbench.metrics.sums import exact_means
 from cvbench.result import Input, Result
 
-VERSION = 1
+VERSION = 2
 """Raised with every change that can change a score; part of every signature."""
 
 
@@ -106,35 +106,27 @@ def summarize(state: InstanceState, weights: NDArray[Any] | Mapping[Any, int] | 
         Integer weights per image, see `cvbench.metrics.base.image_weights`.
     """
     times = row_weights(state, weights)
-    sums, numbers = _sums(state.distance, times)
-    rows = [
-        {"id": j, "name": name, "instances": number, "EPE": total / number if number else math.nan}
-        for j, (name, total, number) in enumerate(zip(state.columns, sums, numbers, strict=True))
-    ]
-    tables: dict[str, list[dict[str, Any]]] = {"per_joint": rows}
+    means, _ = exact_means(state.distance, times)
+    numbers = times @ ~np.isnan(state.distance)
+    tables: dict[str, list[dict[str, Any]]] = {
+        "per_joint": [
+            {"id": j, "name": name, "instances": int(number), "EPE": float(mean)}
+            for j, (name, number, mean) in enumerate(zip(state.columns, numbers, means, strict=True))
+        ]
+    }
     if state.group_names:
         tables["per_group"] = []
-        for s, name in enumerate(state.group_names):
-            own = times * state.member[:, s]
-            epe = _pooled(state.params, *_sums(state.distance, own))
-            tables["per_group"].append({"name": name, "instances": int(own.sum()), "EPE": epe})
-    return Summary({"EPE": _pooled(state.params, sums, numbers)}, tables, {})
+        for name, member in zip(state.group_names, state.member.T, strict=True):
+            own = times * member
+            tables["per_group"].append({"name": name, "instances": int(own.sum()), "EPE": _pooled(state, own)})
+    return Summary({"EPE": _pooled(state, times)}, tables, {})
 
 
-def _sums(distance: Float, times: Int) -> tuple[list[float], list[int]]:
-    """By joint: the sum of distances, each as often as its row counts, and how many they are.
-
-    Sums are exact before they are rounded, so that the order of rows cannot matter.
-    """
-    every = np.repeat(distance, times, axis=0)
-    columns = [column[~np.isnan(column)].tolist() for column in every.T]
-    return [math.fsum(column) for column in columns], [len(column) for column in columns]
-
-
-def _pooled(params: EpeParams, sums: Sequence[float], numbers: Sequence[int]) -> float:
-    chosen = [j for j in (range(len(sums)) if params.counted is None else params.counted) if j < len(sums)]
-    number = sum(numbers[j] for j in chosen)
-    return math.fsum(sums[j] for j in chosen) / number if number else math.nan
+def _pooled(state: InstanceState, times: Int) -> float:
+    """The mean over all joints that are looked at, of rows that count so many times."""
+    counted = state.params.counted
+    chosen = slice(None) if counted is None else [joint for joint in counted if joint < len(state.columns)]
+    return exact_means(np.ascontiguousarray(state.distance[:, chosen]), times)[1]
 
 
 def result_of(

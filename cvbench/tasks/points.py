@@ -116,10 +116,11 @@ def _task(
     breakdown: str = "per_joint",
     plot: str | None = "thresholds",
     example: str | None = None,
+    version: int = 1,
 ) -> Task:
     return Task(
         name=name,
-        version=1,
+        version=version,
         summary=summary,
         reference=reference,
         family="points",
@@ -127,7 +128,7 @@ def _task(
         headline=headline,
         describe=partial(_figures, metric, example),
         parameters=parameters,
-        settings={"task": name, "version": 1, "metric": metric},
+        settings={"task": name, "version": version, "metric": metric},
         breakdown=breakdown,
         plot=plot,
     )
@@ -235,6 +236,7 @@ TASKS = (
         ("EPE",),
         (_counted("joints"),),
         plot=None,
+        version=2,
     ),
     _task(
         "landmarks.nme",
