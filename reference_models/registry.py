@@ -4,6 +4,7 @@ from __future__ import annotations
 
 MODELS = {
     "centernet": "reference_models.detection.centernet",
+    "cornernet": "reference_models.detection.cornernet",
     "deeplabv3": "reference_models.semantic.deeplabv3",
     "faster_rcnn": "reference_models.detection.faster_rcnn",
     "fcn": "reference_models.semantic.fcn",
