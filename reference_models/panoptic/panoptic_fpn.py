@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvbench.cost.spec import CountSpec
@@ -25,6 +24,7 @@ from reference_models.instance.mask_rcnn import MaskRCNN
 from reference_models.model import Prediction, Raw, Size, Target
 from reference_models.parts.backbones import ResNet, resnet
 from reference_models.parts.blocks import ConvNorm, init_he
+from reference_models.parts.labels import VOID, enlarged, label_entropy
 
 MODEL_ZOO = "detectron2 MODEL_ZOO.md, model id 139514544"
 DEFINITION = "the layers that the paper and mmdetection give, added up: nobody printed a whole number"
@@ -157,12 +157,8 @@ class WayUp(nn.Module):
         for step, conv in enumerate(self.convs, 1):
             x = conv(x)
             if self.level:
-                x = _enlarged(x, maps[self.level - step])
+                x = enlarged(x, maps[self.level - step])
         return x
-
-
-def _enlarged(x: Tensor, like: Tensor) -> Tensor:
-    return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
 class PanopticFPN(MaskRCNN):
@@ -188,7 +184,7 @@ class PanopticFPN(MaskRCNN):
     def forward(self, images: Tensor) -> Raw:
         """What Mask R-CNN puts out, and logits of things and stuff, (B, 1 + stuff, H, W)."""
         raw = super().forward(images)
-        return raw | {"semantic": _enlarged(self.semantic_head(raw["maps"]), images)}
+        return raw | {"semantic": enlarged(self.semantic_head(raw["maps"]), images)}
 
     def postprocess(self, raw: Raw, sizes: Sequence[Size] | None = None) -> list[Prediction]:
         """The map of each image with the ids of its segments, and the list of these."""
@@ -201,11 +197,9 @@ class PanopticFPN(MaskRCNN):
     def loss(self, raw: Raw, targets: Sequence[Target]) -> dict[str, Tensor]:
         """The terms of Mask R-CNN, and the cross entropy of labels with its weight."""
         labels = torch.stack([target["semantic"] for target in targets]).long()
-        void = labels == 255
-        outputs = (labels - self.config.classes + 1).clamp(min=0).masked_fill(void, 255)
-        entropy = F.cross_entropy(raw["semantic"], outputs, ignore_index=255, reduction="sum")
-        known = (~void).sum().clamp(min=1)
-        return super().loss(raw, targets) | {"semantic": self.config.weight * entropy / known}
+        outputs = (labels - self.config.classes + 1).clamp(min=0).masked_fill(labels == VOID, VOID)
+        term = self.config.weight * label_entropy(raw["semantic"], outputs)
+        return super().loss(raw, targets) | {"semantic": term}
 
     def count_heads(self, spec: CountSpec, maps: Sequence[Tensor]) -> Iterator[str]:
         """Run what reads the maps of a pyramid."""
@@ -213,7 +207,7 @@ class PanopticFPN(MaskRCNN):
         yield "semantic"
         scores = self.semantic_head(maps)
         height, width = spec.shapes[0][2:]
-        _enlarged(scores, scores.new_empty(1, 1, height, width))
+        enlarged(scores, scores.new_empty(1, 1, height, width))
 
 
 def merge(found: Prediction, labels: Tensor, config: Config) -> Prediction:
