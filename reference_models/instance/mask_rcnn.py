@@ -127,10 +127,13 @@ class MaskRCNN(FasterRCNN):
     def look_again(self, maps: Sequence[Tensor], regions: Regions, size: Size) -> Raw:
         """The objects in regions of images of `size`, with masks as probabilities."""
         raw = super().look_again(maps, regions, size)
-        boxes, classes = raw["boxes"], torch.cat(raw["classes"])
-        masks = self.mask_head(self.pooling(maps, boxes, self.config.mask_side))
-        own = masks[torch.arange(len(classes), device=classes.device), classes].sigmoid().to(boxes[0])
-        return raw | {"masks": list(parts_of(own, boxes))}
+        masks = self.mask_logits(maps, raw["boxes"], torch.cat(raw["classes"])).sigmoid().to(raw["boxes"][0])
+        return raw | {"masks": list(parts_of(masks, raw["boxes"]))}
+
+    def mask_logits(self, maps: Sequence[Tensor], boxes: Regions, classes: Tensor) -> Tensor:
+        """Logits (N, 2 · mask_side, 2 · mask_side) of the masks of objects of `classes` (N,) in boxes."""
+        masks: Tensor = self.mask_head(self.pooling(maps, boxes, self.config.mask_side))
+        return masks[torch.arange(len(classes), device=classes.device), classes]
 
     def postprocess(self, raw: Raw, sizes: Sequence[Size] | None = None) -> list[Prediction]:
         """Boxes, scores, labels and masks of each image, the likeliest object first."""

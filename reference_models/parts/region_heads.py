@@ -191,14 +191,15 @@ class MaskHead(nn.Module):
         return {"mask": wrong / max(1, said.numel())}
 
 
-def crop_masks(masks: Tensor, boxes: Tensor, side: int) -> Tensor:
+def crop_masks(masks: Tensor, boxes: Tensor, side: int, outside: int = 0) -> Tensor:
     """What masks (N, H, W) show in boxes (N, 4): at the centre of each of the cells of (N, side, side), nearest pixel.
 
-    Nothing is outside of the image.
+    Beyond the image they show `outside`. Maps of labels are cropped in the same way.
     """
     height, width = masks.shape[1:]
     steps = (torch.arange(side, device=boxes.device) + 0.5) / side
     x, y = ((boxes[:, i, None] + steps * (boxes[:, i + 2] - boxes[:, i])[:, None]).floor().long() for i in (0, 1))
     inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None]
     row = torch.arange(len(masks), device=boxes.device)[:, None, None]
-    return masks[row, y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None]] & inside
+    shown = masks[row, y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None]]
+    return shown.masked_fill(~inside, outside)

@@ -162,3 +162,9 @@ def test_crops_of_masks_hold_the_pixels_under_the_centres_of_cells() -> None:
                 assert crop[row, column] == (known and bool(mask[int(y), int(x)]))
                 outside += not known
     assert outside
+
+
+def test_crops_of_labels_hold_the_label_of_void_beyond_the_image() -> None:
+    labels = torch.arange(12).view(1, 3, 4)
+    (crop,) = crop_masks(labels, torch.tensor([[2.0, -1, 6, 3]]), 4, outside=255)
+    assert crop.tolist() == [[255] * 4, [2, 3, 255, 255], [6, 7, 255, 255], [10, 11, 255, 255]]
