@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from reference_models.parts.blocks import BasicBlock, Bottleneck, ConvNorm, Norm, init_he
+from reference_models.parts.blocks import BasicBlock, Bottleneck, ConvBlock, ConvNorm, Norm, init_he
 
 
 class Backbone(nn.Module):
@@ -235,7 +235,104 @@ def vgg_classifier(backbone: VGG, classes: int = 1000, width: int = 4096) -> Cla
     width
         Outputs of the first two layers.
     """
-    layers: list[nn.Module] = [nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(7), nn.Flatten()]
-    for inputs in (backbone.channels[-1] * 7 * 7, width):
-        layers += [nn.Linear(inputs, width), nn.ReLU(), nn.Dropout()]
+    return _connected(backbone, nn.MaxPool2d(2), 7, width, classes, 0.5)
+
+
+class AlexNet(Backbone):
+    """Five convolutions in three stages, with max pooling between them; the maps are taken before each pool.
+
+    Parameters
+    ----------
+    widths
+        Channels of each convolution.
+    stem_kernel, stem_stride
+        Of the first convolution, which is not padded.
+    groups
+        Parts of the second, fourth and fifth convolution that see nothing of each other; in the paper each of two is on
+        a device of its own.
+    norm
+        Makes a norm for every convolution; None, as in the paper, has local response norms behind the first two.
+
+    Attributes
+    ----------
+    pool
+        The pooling between stages, for models that continue with it from a map.
+
+    References
+    ----------
+    Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", NIPS 2012.
+
+    Examples
+    --------
+    >>> trunk = AlexNet((8, 8, 8, 8, 12), stem_kernel=5, stem_stride=2)
+    >>> [tuple(fmap.shape) for fmap in trunk(torch.zeros(1, 3, 64, 64))]
+    [(1, 8, 30, 30), (1, 8, 14, 14), (1, 12, 6, 6)]
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (96, 256, 384, 384, 256),
+        *,
+        stem_kernel: int = 11,
+        stem_stride: int = 4,
+        groups: int = 2,
+        norm: Norm | None = None,
+    ) -> None:
+        super().__init__()
+        first, second, third, fourth, fifth = widths
+        self.channels = (first, second, fifth)
+        self.strides = (stem_stride, 2 * stem_stride, 4 * stem_stride)
+        self.pool = nn.MaxPool2d(3, 2)
+        stages = [
+            [ConvBlock(3, first, stem_kernel, stem_stride, padding=0, norm=norm)],
+            [ConvBlock(first, second, 5, groups=groups, norm=norm)],
+            [
+                ConvBlock(second, third, norm=norm),
+                ConvBlock(third, fourth, groups=groups, norm=norm),
+                ConvBlock(fourth, fifth, groups=groups, norm=norm),
+            ],
+        ]
+        if norm is None:
+            for stage in stages[:2]:  # torch takes the mean of 5 squares, the paper the sum with 1e-4
+                stage[0].append(nn.LocalResponseNorm(5, alpha=5e-4, k=2.0))
+        self.stages = nn.ModuleList(nn.Sequential(*stage) for stage in stages)
+        self.apply(init_he)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(N, 3, H, W) to one map (N, channels[i], h, w) per stage; no convolution or pool reads beyond borders but
+        those that keep the size.
+        """
+        first, second, third = self.stages
+        maps = [first(images)]
+        maps.append(second(self.pool(maps[-1])))
+        maps.append(third(self.pool(maps[-1])))
+        return maps
+
+
+def alexnet_classifier(
+    backbone: AlexNet, classes: int = 1000, width: int = 4096, *, cells: int = 6, dropout: float = 0.5
+) -> Classifier:
+    """The classifier of the paper: the last map, pooled to 6 × 6 cells, and three fully connected layers.
+
+    Parameters
+    ----------
+    backbone
+        Makes the map.
+    classes
+        Scores put out.
+    width
+        Outputs of the first two layers.
+    cells
+        Side of the pooled map.
+    dropout
+        Share of what these two put out that is hidden in training.
+    """
+    return _connected(backbone, backbone.pool, cells, width, classes, dropout)
+
+
+def _connected(backbone: Backbone, pool: nn.Module, cells: int, width: int, classes: int, dropout: float) -> Classifier:
+    """Three fully connected layers on the last map, pooled to cells × cells."""
+    layers: list[nn.Module] = [pool, nn.AdaptiveAvgPool2d(cells), nn.Flatten()]
+    for inputs in (backbone.channels[-1] * cells**2, width):
+        layers += [nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout)]
     return Classifier(backbone, nn.Sequential(*layers, nn.Linear(width, classes)))

@@ -4,14 +4,17 @@ import doctest
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cvbench.cost.counter import count
 from reference_models.parts import backbones
 from reference_models.parts.backbones import (
     VGG,
+    AlexNet,
     Classifier,
     ResNet,
+    alexnet_classifier,
     resnet,
     resnet_classifier,
     vgg16,
@@ -41,7 +44,7 @@ def small_vgg(*, ceil_mode: bool = False) -> VGG:
 
 
 def test_examples() -> None:
-    assert doctest.testmod(backbones, extraglobs={"torch": torch}) == (0, 4)
+    assert doctest.testmod(backbones, extraglobs={"torch": torch}) == (0, 6)
 
 
 @pytest.mark.parametrize(
@@ -156,3 +159,39 @@ def test_signals_reach_the_end_of_a_vgg_without_norms() -> None:
 )
 def test_classifiers_score_images_of_any_size(classifier: Classifier) -> None:
     assert classifier(images(2, 3, 64, 96)).shape == (2, 5)
+
+
+def test_alexnet_costs_what_its_definition_says() -> None:
+    with torch.device("meta"):
+        counted = count(alexnet_classifier(AlexNet()), (1, 3, 227, 227), strict=True)
+        ungrouped = alexnet_classifier(AlexNet(groups=1))
+    assert (counted.params, counted.macs) == (60_965_224, 724_406_816)
+    assert params(ungrouped) - counted.params == 1200 * 256 + 1728 * 384 + 1728 * 256  # twice as many kernels in three
+
+
+def test_alexnet_has_local_response_norms_or_others() -> None:
+    kinds = [type(module) for module in AlexNet().modules() if not isinstance(module, nn.Sequential)]
+    assert (kinds.count(nn.LocalResponseNorm), kinds.count(nn.BatchNorm2d)) == (2, 0)
+    small = AlexNet((4, 4, 4, 4, 4), stem_kernel=3, stem_stride=1, norm=nn.BatchNorm2d)
+    kinds = [type(module) for module in small.modules()]
+    assert (kinds.count(nn.LocalResponseNorm), kinds.count(nn.BatchNorm2d)) == (0, 5)
+
+
+def test_halves_of_alexnet_see_nothing_of_each_other() -> None:
+    torch.manual_seed(0)
+    trunk = AlexNet((4, 8, 4, 4, 6), stem_kernel=5, stem_stride=2)
+    x = torch.randn(1, 4, 9, 9)
+    before = trunk.stages[1][0][0](x)
+    x[:, 0] += 1
+    changed = (trunk.stages[1][0][0](x) != before).any(3).any(2)[0]
+    assert changed.tolist() == [True] * 4 + [False] * 4
+
+
+def test_maps_of_alexnet_feed_each_other_through_pools() -> None:
+    torch.manual_seed(0)
+    trunk, batch = AlexNet((4, 8, 4, 4, 6), stem_kernel=5, stem_stride=2).eval(), images(2, 3, 61, 50)
+    maps = trunk(batch)
+    assert [tuple(fmap.shape[1:]) for fmap in maps] == [(4, 29, 23), (8, 14, 11), (6, 6, 5)]
+    assert torch.equal(maps[1], trunk.stages[1](F.max_pool2d(maps[0], 3, 2)))
+    assert torch.equal(maps[2], trunk.stages[2](F.max_pool2d(maps[1], 3, 2)))
+    assert alexnet_classifier(trunk, 7, 16, cells=2)(batch).shape == (2, 7)
