@@ -22,7 +22,7 @@ from cvbench.records import Published
 from reference_models.card import Card
 from reference_models.model import Model, Prediction, Raw, Size, Target
 from reference_models.parts.backbones import VGG, ResNet, resnet, vgg16
-from reference_models.parts.blocks import BasicBlock, Norm, init_he
+from reference_models.parts.blocks import BasicBlock, ConvBlock, Norm, init_he
 from reference_models.parts.labels import DilatedNetwork, LabelHead, label_entropy, label_maps
 
 _DEFINITION = "the layers of the paper, added up"
@@ -131,8 +131,7 @@ class FCN8s(Model):
         self.backbone = backbone
         layers: list[nn.Module] = []
         for inputs, side in ((backbone.channels[4], kernel), (width, 1)):
-            layers += [nn.Conv2d(inputs, width, side, padding=0 if border else side // 2)]
-            layers += [*([norm(width)] if norm else []), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [ConvBlock(inputs, width, side, padding=0 if border else None, norm=norm), nn.Dropout(dropout)]
         self.connected = nn.Sequential(*layers).apply(init_he)
         read = (width, backbone.channels[3], backbone.channels[2])
         self.scores = nn.ModuleList(nn.Conv2d(channels, classes, 1) for channels in read)
