@@ -12,6 +12,7 @@ MODELS = {
     "mask_rcnn": "reference_models.instance.mask_rcnn",
     "panoptic_fpn": "reference_models.panoptic.panoptic_fpn",
     "retinanet": "reference_models.detection.retinanet",
+    "ssd": "reference_models.detection.ssd",
     "unet": "reference_models.semantic.unet",
 }
 """The module of each model, by name: a file of the name in the folder of the field."""
