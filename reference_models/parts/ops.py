@@ -20,18 +20,22 @@ from torch import Tensor
 
 def box_iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of boxes (N, 4) with boxes (M, 4): (N, M) in [0, 1]; 0 where the union is empty."""
+    return paired_iou(a[:, None], b[None])
+
+
+def paired_iou(a: Tensor, b: Tensor) -> Tensor:
+    """Intersection over union of each box (..., 4) with its partner, shapes broadcast; 0 where the union is empty."""
     width, height = (  # each by itself: 4 times as fast for 1000 × 1000 as a product over a last axis of 2
-        torch.minimum(a[:, None, i + 2], b[None, :, i + 2]) - torch.maximum(a[:, None, i], b[None, :, i])
-        for i in (0, 1)
+        torch.minimum(a[..., i + 2], b[..., i + 2]) - torch.maximum(a[..., i], b[..., i]) for i in (0, 1)
     )
     common = width.clamp(min=0) * height.clamp(min=0)
-    union = box_area(a)[:, None] + box_area(b)[None] - common
+    union = box_area(a) + box_area(b) - common
     return torch.where(union > 0, common / union, torch.zeros_like(union))
 
 
 def box_area(boxes: Tensor) -> Tensor:
-    """Areas (N,) of boxes (N, 4); 0 where the corners are in the wrong order."""
-    return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1)
+    """Areas (...) of boxes (..., 4); 0 where the corners are in the wrong order."""
+    return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(-1)
 
 
 def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:

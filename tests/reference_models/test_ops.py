@@ -17,6 +17,7 @@ from reference_models.parts.ops import (
     encode_boxes,
     fast_nms,
     nms,
+    paired_iou,
     paste_masks,
     roi_align,
     soft_nms,
@@ -51,6 +52,12 @@ def test_iou_is_that_of_pixels() -> None:
     expected = torch.tensor([[iou(one, other) for other in b] for one in a])
     torch.testing.assert_close(box_iou(a, b), expected)
     assert box_iou(b[-2:], b[-2:]).eq(0).all(), "boxes without area have no union"
+
+
+def test_iou_of_partners_is_that_of_all_boxes_at_their_places() -> None:
+    a, b = random_boxes(6, 0), random_boxes(6, 2)
+    assert torch.equal(paired_iou(a, b), box_iou(a, b).diagonal())
+    assert torch.equal(paired_iou(a.view(2, 3, 1, 4), b.view(2, 1, 3, 4))[1], box_iou(a[3:], b[3:]))
 
 
 @settings(max_examples=30)
