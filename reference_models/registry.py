@@ -6,6 +6,7 @@ MODELS = {
     "centernet": "reference_models.detection.centernet",
     "cornernet": "reference_models.detection.cornernet",
     "deeplabv3": "reference_models.semantic.deeplabv3",
+    "deeppose": "reference_models.pose.deeppose",
     "faster_rcnn": "reference_models.detection.faster_rcnn",
     "fcn": "reference_models.semantic.fcn",
     "hourglass": "reference_models.pose.hourglass",
