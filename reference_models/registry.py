@@ -15,7 +15,7 @@ MODELS = {
     "retinanet": "reference_models.detection.retinanet",
     "ssd": "reference_models.detection.ssd",
     "unet": "reference_models.semantic.unet",
-    "yolact": "reference_models.instance.yolact",
     "upsnet": "reference_models.panoptic.upsnet",
+    "yolact": "reference_models.instance.yolact",
 }
 """The module of each model, by name: a file of the name in the folder of the field."""
