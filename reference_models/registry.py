@@ -17,5 +17,6 @@ MODELS = {
     "unet": "reference_models.semantic.unet",
     "upsnet": "reference_models.panoptic.upsnet",
     "yolact": "reference_models.instance.yolact",
+    "yolo": "reference_models.detection.yolo",
 }
 """The module of each model, by name: a file of the name in the folder of the field."""
