@@ -1,4 +1,4 @@
-"""Trains the nano size of a model from random weights: ``python -m reference_models.train NAME``.
+"""Trains the nano size of models from random weights: ``python -m reference_models.train NAME``, or ``--all``.
 
 What is written lies beside the model's card: the weights, a card entry that says how they were made and what they score
 beside a predictor that has learnt nothing, and a log. How models learn is in `reference_models.training`.
@@ -18,12 +18,14 @@ import typer
 
 from cvbench import cli
 from cvbench.benchmarks import find
+from cvbench.errors import InputError
 from cvbench.models import Entry, find_model
 from cvbench.progress import watched
 from cvbench.records import Fact
 from cvbench.result import replace_file
 from cvbench.running import evaluate, torch_threads
 from reference_models.card import Training
+from reference_models.registry import MODELS
 from reference_models.training import Progress, Recipe, train
 from reference_models.trivial import trivial
 from reference_models.weights import save_weights
@@ -101,7 +103,11 @@ def _table(log: Sequence[Mapping[str, float]]) -> str:
 
 
 def main(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A model; `cvbench models` lists them.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Models; `cvbench models` lists them.", show_default=False),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Train all models of this package, one after another.")] = False,
     device: Annotated[str, typer.Option(metavar="NAME", help="That trains, by torch's name.")] = "cpu",
     steps: Annotated[int | None, typer.Option(help="Batches to learn from.", show_default=False)] = None,
     batch: Annotated[int | None, typer.Option(help="Pictures in a batch.", show_default=False)] = None,
@@ -117,19 +123,23 @@ def main(
         typer.Option("-o", "--output", metavar="DIR", help="[default: the model's own folder]", show_default=False),
     ] = None,
 ) -> None:
-    """Train the nano size of a model; what is not said is as its recipe has it.
+    """Train the nano size of models; what is not said is as their recipes have it.
 
     A run that was stopped goes on when it is asked for again.
     """
     with cli.readable_errors():
-        entry = find_model(name)
-        recipe = Recipe.of(entry, steps=steps, batch=batch, rate=rate, seed=seed, pictures=pictures)
-        folder = output or entry.card.weights_path.parent
-        with torch_threads(threads or torch.get_num_threads()), watched(cli.say) as progress:
-            made = produce(entry, recipe, folder, device=device, limit=limit, progress=progress)
-        cli.put(f"{name}  {made.benchmark}  {made.figure}  {made.value:.5f}\n")
-        cli.say(f"{made.trivial}: {made.trivial_value:.5f}")
-        cli.say(f"wrote {folder / name}.safetensors, .json and .csv")
+        if every == bool(names):
+            raise InputError("name the models to train, or ask for --all of them")
+        entries = [find_model(name) for name in (names or MODELS)]
+        changes = {"steps": steps, "batch": batch, "rate": rate, "seed": seed, "pictures": pictures}
+        recipes = [Recipe.of(entry, **changes) for entry in entries]
+        for entry, recipe in zip(entries, recipes, strict=True):
+            folder = output or entry.card.weights_path.parent
+            with torch_threads(threads or torch.get_num_threads()), watched(cli.say) as progress:
+                made = produce(entry, recipe, folder, device=device, limit=limit, progress=progress)
+            cli.put(f"{entry.name}  {made.benchmark}  {made.figure}  {made.value:.5f}\n")
+            cli.say(f"{made.trivial}: {made.trivial_value:.5f}")
+            cli.say(f"wrote {folder / entry.name}.safetensors, .json and .csv")
 
 
 if __name__ == "__main__":

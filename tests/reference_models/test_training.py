@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 
 import trainable_model
 from cvbench.benchmarks import BENCHMARKS
@@ -18,6 +19,7 @@ from cvbench.running import evaluate
 from perfect import shared
 from reference_models import train as command, training, trivial as trivial_module
 from reference_models.card import Training
+from reference_models.registry import MODELS
 from reference_models.train import produce
 from reference_models.training import Recipe, batches, train
 from reference_models.trivial import trivial
@@ -142,12 +144,27 @@ def test_what_is_written_is_what_scores_so(tmp_path, semantic):
 
 def test_the_command_line_trains(tmp_path, semantic, monkeypatch, capsys):
     monkeypatch.setattr(command, "find_model", lambda name: {"trainable": ENTRY}[name])
-    command.main("trainable", steps=2, limit=1, threads=1, output=tmp_path)
+    command.main(["trainable"], steps=2, limit=1, threads=1, output=tmp_path)
     out, err = capsys.readouterr()
     made = Training.load(tmp_path / "trainable.json")
     assert out == f"trainable  scenes.semantic  mIoU  {made.value:.5f}\n"
     assert f"the commonest class everywhere: {made.trivial_value:.5f}" in err
     assert (made.facts["steps"], made.facts["threads"]) == (2, 1)
+
+
+def test_all_models_are_trained_one_after_another(tmp_path, semantic, monkeypatch, capsys):
+    made = Training("0" * 64, "scenes.semantic", "mIoU", 0.5, "nothing", 0.0, {})
+    monkeypatch.setattr(command, "produce", lambda *arguments, **options: made)
+    command.main(every=True, steps=1, threads=1, output=tmp_path)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(MODELS)
+
+
+@pytest.mark.parametrize("asked", [{}, {"names": ["unet"], "every": True}])
+def test_models_are_named_or_all_are_trained(asked, capsys):
+    with pytest.raises(typer.Exit) as exit_:
+        command.main(**asked)
+    assert exit_.value.exit_code == 2
+    assert "name the models to train, or ask for --all of them" in capsys.readouterr().err
 
 
 # Trivial predictors --------------------------------------------------------------------------------------------------
