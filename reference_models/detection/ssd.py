@@ -24,7 +24,7 @@ from reference_models.parts.anchors import (
     by_anchor,
     detect,
     grid_anchors,
-    hard_negatives,
+    multibox_loss,
 )
 from reference_models.parts.backbones import VGG, vgg16
 from reference_models.parts.blocks import ConvBlock, Norm, init_he
@@ -210,17 +210,9 @@ class SSD(Model):
         return [each.prediction() for each in found]
 
     def loss(self, raw: Raw, targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Terms ``class`` and ``box``, each over the number of default boxes in the batch that stand for objects.
-
-        Images without any teach nothing, as in the paper: their background is not compared with anything.
-        """
+        """Terms ``class`` and ``box`` of `multibox_loss`."""
         assigned = assign(torch.cat(raw["anchors"]), targets, OVERLAP, OVERLAP, WEIGHTS, each_truth=True)
-        logits, codes = torch.cat(raw["logits"], 1), torch.cat(raw["codes"], 1)[assigned.shown]
-        wrong = F.cross_entropy(logits.transpose(1, 2), assigned.labels + 1, reduction="none")
-        learnt = assigned.shown | hard_negatives(wrong, assigned.labels)
-        count = assigned.shown.sum().clamp(min=1)
-        apart = F.smooth_l1_loss(codes, assigned.codes.to(codes), reduction="sum")
-        return {"class": (wrong * learnt).sum() / count, "box": apart / count}
+        return multibox_loss(torch.cat(raw["logits"], 1), torch.cat(raw["codes"], 1), assigned)
 
 
 def build(size: Literal["nano", "paper"] = "nano", *, classes: int | None = None) -> SSD:

@@ -24,7 +24,7 @@ from reference_models.parts.anchors import (
     assign,
     by_anchor,
     grid_anchors,
-    hard_negatives,
+    multibox_loss,
 )
 from reference_models.parts.backbones import ResNet, resnet
 from reference_models.parts.blocks import BasicBlock, ConvBlock, init_he
@@ -237,15 +237,9 @@ class YOLACT(Model):
         and ``semantic``, over the number of pixels of the finest map, where `forward` gave it.
         """
         assigned = assign(raw["anchors"], targets, POSITIVE, NEGATIVE, WEIGHTS, each_truth=True)
-        wrong = F.cross_entropy(raw["logits"].transpose(1, 2), assigned.labels.clamp(min=-1) + 1, reduction="none")
-        learnt = assigned.shown | hard_negatives(wrong, assigned.labels)
-        codes, count = raw["codes"][assigned.shown], assigned.shown.sum().clamp(min=1)
-        apart = F.smooth_l1_loss(codes, assigned.codes.to(codes), reduction="sum")
-        terms = {
-            "class": (wrong * learnt).sum() / count,
-            "box": BOX_WEIGHT * apart / count,
-            "mask": MASK_WEIGHT * self._mask_loss(raw, assigned, targets),
-        }
+        terms = multibox_loss(raw["logits"], raw["codes"], assigned)
+        terms["box"] = BOX_WEIGHT * terms["box"]
+        terms["mask"] = MASK_WEIGHT * self._mask_loss(raw, assigned, targets)
         return terms | ({"semantic": self._semantic_loss(raw["semantic"], targets)} if "semantic" in raw else {})
 
     def _mask_loss(self, raw: Raw, assigned: Assigned, targets: Sequence[Target]) -> Tensor:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from reference_models.parts.assignment import BACKGROUND, match
@@ -144,6 +145,38 @@ def hard_negatives(wrong: Tensor, labels: Tensor, ratio: int = 3) -> Tensor:
     places = torch.arange(order.shape[1], device=order.device).expand_as(order)
     rank = torch.empty_like(order).scatter_(1, order, places)
     return empty & (rank < ratio * (labels >= 0).sum(1, keepdim=True))
+
+
+def multibox_loss(logits: Tensor, codes: Tensor, assigned: Assigned) -> dict[str, Tensor]:
+    """How wrong a network is about anchors, of which it says one class or background.
+
+    Images without objects teach nothing, as in the paper: their background is not compared with anything.
+
+    Parameters
+    ----------
+    logits
+        (B, A, 1 + classes), background first.
+    codes
+        (B, A, 4).
+    assigned
+        What the anchors stand for.
+
+    Returns
+    -------
+    dict of Tensor
+        The cross entropy ``class`` of objects and `hard_negatives`, and the smooth L1 distance ``box`` of codes; each
+        over the number of anchors in the batch that stand for objects.
+
+    References
+    ----------
+    Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016.
+    """
+    kinds = assigned.labels.clamp(min=BACKGROUND) + 1  # what is neither is not learnt from
+    wrong = F.cross_entropy(logits.transpose(1, 2), kinds, reduction="none")
+    learnt = assigned.shown | hard_negatives(wrong, assigned.labels)
+    said, count = codes[assigned.shown], assigned.shown.sum().clamp(min=1)
+    apart = F.smooth_l1_loss(said, assigned.codes.to(said), reduction="sum")
+    return {"class": (wrong * learnt).sum() / count, "box": apart / count}
 
 
 # Detection -----------------------------------------------------------------------------------------------------------

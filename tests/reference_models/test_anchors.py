@@ -15,6 +15,7 @@ from reference_models.parts.anchors import (
     detect,
     grid_anchors,
     hard_negatives,
+    multibox_loss,
 )
 from reference_models.parts.assignment import BACKGROUND, NEITHER, match
 from reference_models.parts.ops import box_iou, clip_boxes, decode_boxes
@@ -95,6 +96,27 @@ def test_the_background_that_looks_most_like_objects_is_learnt() -> None:
         worst = sorted(empty, key=lambda place: -loss[place].item())[: 3 * int((label >= 0).sum())]
         assert own.nonzero()[:, 0].tolist() == sorted(worst)
     assert chosen.sum(1)[[0, 2]].tolist() == [0, 9]
+
+
+def test_classes_are_learnt_from_objects_and_hard_background_and_boxes_from_objects() -> None:
+    anchors, targets = grid_anchors((6, 6), (8, 8), anchor_shapes((10, 16), (1, 2))), targets_of(4, 0, 2)
+    assigned = assign(anchors, targets, 0.5, 0.3, WEIGHTS, each_truth=True)
+    logits = torch.randn(3, len(anchors), 10, generator=numbers(0))
+    codes = torch.randn(3, len(anchors), 4, generator=numbers(1))
+    kinds = boxes = 0.0
+    expected = iter(assigned.codes.tolist())
+    for labels, said, code in zip(assigned.labels, logits.log_softmax(2), codes, strict=True):
+        objects = (labels >= 0).nonzero()[:, 0].tolist()
+        background = sorted(said[labels == BACKGROUND][:, 0].tolist())
+        kinds -= sum(said[a, labels[a] + 1].item() for a in objects) + sum(background[: 3 * len(objects)])
+        for a in objects:
+            apart = [abs(one - other) for one, other in zip(code[a].tolist(), next(expected), strict=True)]
+            boxes += sum(d - 0.5 if d > 1 else d * d / 2 for d in apart)
+    terms, count = multibox_loss(logits, codes, assigned), len(assigned.codes)
+    assert terms["class"].item() == pytest.approx(kinds / count, rel=1e-5)
+    assert terms["box"].item() == pytest.approx(boxes / count, rel=1e-5)
+    nothing = assign(anchors, targets_of(0, 0, 0), 0.5, 0.3, WEIGHTS)
+    assert multibox_loss(logits, codes, nothing) == {"class": 0, "box": 0}
 
 
 def test_what_is_likely_and_differs_is_reported() -> None:
