@@ -20,6 +20,7 @@ from cvbench.records import Published
 from reference_models.card import Card
 from reference_models.model import Model, Prediction, Raw, Size, Target
 from reference_models.parts.blocks import BasicBlock, ConvNorm, init_he
+from reference_models.parts.detections import Found
 from reference_models.parts.heads import ConvHead
 from reference_models.parts.hourglasses import Hourglass
 from reference_models.parts.ops import clip_boxes, soft_nms
@@ -277,9 +278,9 @@ class CornerNet(Model):
             boxes, score = clip_boxes(torch.cat([low[i, a], high[i, b]], 1), size), scores[i, a, b]
             real = (boxes[:, 2:] > boxes[:, :2]).all(1).nonzero()[:, 0]
             best = real[score[real].argsort(descending=True, stable=True)[:PAIRS]]
-            labels = first.classes[i, a[best]] + 1
-            picked, left = soft_nms(boxes[best], score[best], DETECTIONS, labels)
-            predictions.append({"boxes": boxes[best[picked]], "scores": left, "labels": labels[picked]})
+            kinds = first.classes[i, a[best]]
+            picked, left = soft_nms(boxes[best], score[best], DETECTIONS, kinds)
+            predictions.append(Found(boxes[best[picked]], left, kinds[picked]).prediction())
         return predictions
 
     def _corners(self, raw: Raw, corner: int) -> tuple[Peaks, Tensor, Tensor]:
