@@ -4,6 +4,7 @@ from __future__ import annotations
 
 MODELS = {
     "centernet": "reference_models.detection.centernet",
+    "cpm": "reference_models.pose.cpm",
     "cornernet": "reference_models.detection.cornernet",
     "deeplabv3": "reference_models.semantic.deeplabv3",
     "deeppose": "reference_models.pose.deeppose",
