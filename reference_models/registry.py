@@ -4,8 +4,8 @@ from __future__ import annotations
 
 MODELS = {
     "centernet": "reference_models.detection.centernet",
-    "cpm": "reference_models.pose.cpm",
     "cornernet": "reference_models.detection.cornernet",
+    "cpm": "reference_models.pose.cpm",
     "deeplabv3": "reference_models.semantic.deeplabv3",
     "deeppose": "reference_models.pose.deeppose",
     "faster_rcnn": "reference_models.detection.faster_rcnn",
