@@ -49,7 +49,7 @@ CARD = Card(
         "At first all boxes stand in the middle of their cells and are a fourth of the image wide and high.",
         "The network is not trained to classify images first.",
         "Training shows images as they are; the paper moves and scales them and changes their colours.",
-        "nano: 8 × 8 cells in place of 7 × 7, eleven convolutions with batch norms in place of 24, and no dropout.",
+        "nano: eleven convolutions with batch norms in place of 24, a first layer of 208 outputs, and no dropout.",
     ),
 )
 
@@ -81,7 +81,7 @@ NANO: tuple[Layer | None, ...] = (
     *((24, 3, 2), POOL),
     *((48, 3, 1), (24, 1, 1), (48, 3, 1), POOL),
     *((32, 1, 1), (64, 3, 1)) * 2,
-    *(POOL, (32, 1, 1), (96, 3, 1), (24, 3, 1)),
+    *(POOL, (32, 1, 1), (64, 3, 1), (16, 3, 1)),
 )
 
 
@@ -265,4 +265,4 @@ def build(size: Literal["nano", "paper"] = "nano", *, classes: int | None = None
     if size == "paper":
         return YOLO(PAPER, classes or 20, CountSpec((1, 3, 448, 448)))
     norm = nn.BatchNorm2d
-    return YOLO(NANO, classes or 8, CountSpec((1, 3, 128, 128)), grid=8, hidden=128, dropout=0, norm=norm)
+    return YOLO(NANO, classes or 8, CountSpec((1, 3, 128, 128)), hidden=208, dropout=0, norm=norm)
