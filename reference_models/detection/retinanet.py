@@ -67,7 +67,8 @@ CARD = Card(
         "The smooth L1 loss of boxes turns linear at 1/9, as in proposal networks; the paper names no number.",
         "Towers begin with weights drawn as by He et al., which are larger than those of the paper.",
         "paper: 91 classes, as the published weights have, of which COCO uses 80.",
-        "nano: three basic blocks with norms that learn, and towers of two layers with group norms.",
+        "nano: four basic blocks with norms that learn, nothing is pooled before them.",
+        "nano: towers of two layers in place of four, with group norms.",
         "nano: maps of strides 4, 8 and 16 and none coarser, with two sides of anchors for each in place of three.",
     ),
 )
@@ -224,7 +225,14 @@ def build(size: Literal["nano", "paper"] = "nano", *, classes: int | None = None
     """
     if size == "paper":
         return RetinaNet(resnet(50, norm=FrozenBatchNorm2d), classes or 91, CountSpec((1, 3, 800, 800)))
-    backbone = ResNet(BasicBlock, depths=(1, 1, 1), widths=(24, 48, 72), stem_kernel=3)
-    norm = partial(nn.GroupNorm, 4)
-    options = {"first": 0, "channels": 24, "coarser": 0, "depth": 2, "sides": 2}
-    return RetinaNet(backbone, classes or 8, CountSpec((1, 3, 128, 128)), **options, side=2.5, norm=norm)
+    return RetinaNet(
+        ResNet(BasicBlock, depths=(1, 1, 1, 1), widths=(12, 24, 48, 72), stem_kernel=3, stem_pool=False),
+        classes or 8,
+        CountSpec((1, 3, 128, 128)),
+        channels=24,
+        coarser=0,
+        depth=2,
+        side=2.5,
+        sides=2,
+        norm=partial(nn.GroupNorm, 4),
+    )
