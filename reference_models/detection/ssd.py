@@ -7,6 +7,7 @@ one is scaled to a norm that is learnt, and of the many boxes of background only
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -74,6 +75,7 @@ CARD = Card(
         "paper: sides of default boxes are those for COCO, as in the authors' code.",
         "nano: a backbone of six layers in place of thirteen, with batch norms, as have all added layers.",
         "nano: four maps from stride 4 to 32 in place of six from stride 8 on.",
+        "nano: the likeliest 100 boxes of each map are compared, and at most 100 reported in place of 200.",
     ),
 )
 
@@ -84,6 +86,7 @@ OVERLAP = 0.5
 """IoU from which on a default box stands for an object; all others show background."""
 
 RULES = DetectionRules(least=0.01, per_map=400, overlap=0.45, most=200)
+NANO_RULES = replace(RULES, per_map=100, most=100)
 
 FEW, MANY = (1, 2, 1 / 2), (1, 2, 1 / 2, 3, 1 / 3)
 """Heights of default boxes over their widths: there are two squares, so four and six boxes in a cell."""
@@ -138,6 +141,8 @@ class SSD(Model):
         Of default boxes, for each map.
     norm
         Makes the norms behind added layers; None, as in the paper, has none.
+    rules
+        Of what is reported.
     """
 
     def __init__(
@@ -151,9 +156,10 @@ class SSD(Model):
         sides: Sequence[float],
         ratios: Sequence[Sequence[float]],
         norm: Norm | None = None,
+        rules: DetectionRules = RULES,
     ) -> None:
         super().__init__(spec)
-        self.classes, self.sides, self.ratios = classes, tuple(sides), tuple(ratios)
+        self.classes, self.sides, self.ratios, self.rules = classes, tuple(sides), tuple(ratios), rules
         self.backbone = backbone
         self.scaled = L2Norm(backbone.channels[-2])
         self.wide = nn.Sequential(
@@ -206,7 +212,7 @@ class SSD(Model):
         """Boxes, scores and labels of the objects in each image, the likeliest first."""
         likely = [logits.softmax(2)[:, :, 1:] for logits in raw["logits"]]
         cut = sizes or [raw["size"]] * len(likely[0])
-        found = detect(likely, raw["codes"], raw["anchors"], WEIGHTS, cut, RULES)
+        found = detect(likely, raw["codes"], raw["anchors"], WEIGHTS, cut, self.rules)
         return [each.prediction() for each in found]
 
     def loss(self, raw: Raw, targets: Sequence[Target]) -> dict[str, Tensor]:
@@ -240,4 +246,5 @@ def build(size: Literal["nano", "paper"] = "nano", *, classes: int | None = None
         sides=(10, 18, 32, 52, 80),
         ratios=(FEW, MANY, MANY, FEW),
         norm=nn.BatchNorm2d,
+        rules=NANO_RULES,
     )
