@@ -134,7 +134,7 @@ class Provenance:
             numpy=np.__version__,
             numba=_version("numba"),
             platform=f"{platform.system()} {platform.release()} {platform.machine()}",
-            cpu=_cpu(),
+            cpu=processor(),
             command=tuple(map(_storable, sys.argv)),
             time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
@@ -183,11 +183,18 @@ def _version(package: str) -> str:
 
 
 @cache
-def _cpu() -> str:
-    with suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+def processor(path: Path = Path("/proc/cpuinfo")) -> str:
+    """The first processor in a file like ``/proc/cpuinfo``, by its name and its numbers: many are named ``AMD EPYC``.
+
+    Where there is no such file or name, the architecture.
+    """
+    with suppress(OSError):
+        first = path.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
+        said = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+        numbers = [("family", "cpu family"), ("model", "model"), ("stepping", "stepping")]
+        known = ", ".join(f"{word} {said[name]}" for word, name in numbers if name in said)
+        if "model name" in said:
+            return f"{said['model name']} ({known})" if known else said["model name"]
     return platform.machine()
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import os
 import pickle
+import platform
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cvbench.errors import FormatError, InputError, MismatchError
-from cvbench.result import Provenance, Result, Signature, checkout_state, comparable, replace_file
+from cvbench.result import Provenance, Result, Signature, checkout_state, comparable, processor, replace_file
 
 SIGNATURE = Signature("coco.bbox@1", (("iou", "0.50:0.95:0.05"), ("max_dets", "1,10,100")))
 MADE_BY = Provenance.collect()
@@ -317,6 +318,24 @@ def test_without_git_the_commit_is_unknown(tmp_path: Path, monkeypatch: pytest.M
     assert checkout_state(tmp_path / "package") == (None, None)
     monkeypatch.setenv("PATH", "")
     assert checkout_state(tmp_path / "package") == (None, None)
+
+
+EPYC = "processor : 0\ncpu family : 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\nstepping : 1\n\nmodel name : another\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (EPYC, "AMD EPYC (family 25, model 17, stepping 1)"),
+        ("model name : Cortex: A72\n", "Cortex: A72"),
+        ("processor : 0\nBogoMIPS : 50\n", platform.machine()),
+        (None, platform.machine()),
+    ],
+)
+def test_processors_of_one_name_are_told_apart(said: str | None, expected: str, tmp_path: Path) -> None:
+    if said is not None:
+        (tmp_path / "cpuinfo").write_text(said, encoding="utf-8")
+    assert processor(tmp_path / "cpuinfo") == expected
 
 
 def test_provenance_names_versions() -> None:
