@@ -129,9 +129,9 @@ def bar(x1: int, x2: int) -> Tensor:
 
 
 def test_masks_that_others_of_their_class_hide_are_dropped() -> None:
-    masks = torch.stack([bar(0, 4), bar(2, 6), bar(2, 6), bar(3, 7), bar(5, 5), bar(4, 7)])
-    classes = torch.tensor([1, 1, 2, 1, 3, 1])
-    # The second shows half of itself beside the first; the fourth a quarter is hidden; the last all behind the fourth.
+    masks = torch.stack([bar(0, 4), bar(2, 6), bar(2, 6), bar(3, 7), bar(5, 5), bar(4, 7), bar(0, 3)])
+    classes = torch.tensor([1, 1, 2, 1, 3, 1, 1])
+    # The first hides half of the second, a fourth of the fourth and all of the last, the fourth the one with 4 to 7.
     assert apart(masks, classes, 0.3).tolist() == [0, 2, 3]
     assert apart(masks, classes, 0.5).tolist() == [0, 1, 2]
     assert apart(masks[:0], classes[:0], 0.5).tolist() == []
@@ -164,19 +164,23 @@ def raw_of(model: UPSNet, labels: Tensor, objects: list[tuple[list[float], float
 
 def test_what_both_branches_say_becomes_segments() -> None:
     model, labels = nano(), torch.full((16, 20), 8)
-    labels[:, 10:], labels[:8, :5], labels[8:, 5:10], labels[0, 19] = 11, 2, 7, 13
+    labels[:, 10:], labels[:9, :5], labels[8:, 5:10], labels[0, 19] = 11, 2, 7, 13
+    labels[:1, :5], labels[:2, 12:14] = 5, 1
     objects = [
         ([0.0, 0, 20, 32], 0.9, 2),
-        ([0.0, 0, 20, 30], 0.8, 5),  # overlaps the first box
+        ([0.0, 0, 20, 30], 0.8, 5),  # has nearly the first box
+        ([0.0, 8, 20, 60], 0.7, 2),  # has a mask that the first one hides by nearly a half
         ([40.0, 0, 60, 20], 0.59, 1),  # is not likely enough
     ]
     (found,) = model.postprocess(raw_of(model, labels, objects))
     assert [segment["category_id"] for segment in found["segments"]] == [9, 12, 3], "stuff of 16 pixels is left out"
     names = {segment["id"]: segment["category_id"] for segment in found["segments"]} | {0: 0}
-    shown = [[names[int(found["map"][row, column])] for column in (2, 30, 60)] for row in (2, 60)]
+    shown = [[names[int(found["map"][row, column])] for column in (2, 30, 60)] for row in (16, 60)]
     assert shown == [[3, 9, 12], [9, 0, 12]], "a thing without an object is unknown"
     (cut,) = model.postprocess(raw_of(model, labels, objects), [(50, 70)])
     assert torch.equal(cut["map"], found["map"][:50, :70])
+    (empty,) = model.postprocess(raw_of(model, labels, []))
+    assert [segment["category_id"] for segment in empty["segments"]] == [9, 12]
 
 
 def test_objects_take_their_box_only_where_their_mask_and_class_are() -> None:
@@ -193,24 +197,25 @@ def test_objects_take_their_box_only_where_their_mask_and_class_are() -> None:
 
 def test_terms_of_a_network_that_is_right_are_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model, target = nano(unseen=0.0), nothing(64)
-    target["semantic"][:32, :32] = 2
-    target |= {"boxes": torch.tensor([[0.0, 0, 32, 32]]), "labels": torch.tensor([2])}
-    target["masks"] = (target["semantic"] == 2)[None]
+    target["semantic"][16:48, 16:48] = 2
+    target |= {"boxes": torch.tensor([[16.0, 16, 48, 48], [48, 0, 80, 32]]), "labels": torch.tensor([2, 2])}
+    target["masks"] = torch.stack([target["semantic"] == 2, torch.zeros(64, 64, dtype=torch.bool)])
     raw = model.train()(noise(1, 64).float())
     cells = F.one_hot(target["semantic"][::4, ::4], 14).permute(2, 0, 1)[None]
-    monkeypatch.setattr(model, "mask_logits", lambda *_: torch.full((1, 20, 20), 100.0))
+    monkeypatch.setattr(model, "mask_logits", lambda *_: torch.tensor([100.0, -100]).view(2, 1, 1).expand(2, 20, 20))
     inner = target["semantic"].clone()
-    inner[28:36, :36], inner[:36, 28:36] = 255, 255  # where cells of both kinds mix
+    for edge in (16, 48):  # where cells of both kinds mix
+        inner[edge - 4 : edge + 4], inner[:, edge - 4 : edge + 4] = 255, 255
     raw["semantic"] = cells * 100.0
     terms = model.loss(raw, [{**target, "semantic": inner}])
     assert terms["semantic"] < 1e-6
-    assert terms["region_semantic"] < 1e-6
+    assert terms["region_semantic"] < 1e-6, "nothing is asked of what is beyond the image"
+    assert terms["panoptic"] < 1e-6
     raw["semantic"] = cells * 1.0
     stuff = math.log(13 + math.e) - 1  # nats of the right one of 14 outputs
     terms = model.loss(raw, [{**target, "semantic": inner}])
     assert terms["semantic"].item() == pytest.approx(0.5 * stuff, rel=1e-4)
     assert terms["region_semantic"].item() == pytest.approx(0.2 * stuff, rel=1e-4)
-    assert terms["panoptic"] < 0.5 * stuff
 
 
 def test_a_left_out_object_is_learnt_as_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,6 +232,13 @@ def test_a_left_out_object_is_learnt_as_unknown(monkeypatch: pytest.MonkeyPatch)
 def test_a_batch_equals_singles() -> None:
     found = check_batch_equals_singles(nano(most=6, least=0.0, smallest=20), noise(3, 64))
     assert all(image["segments"] for image in found)
+
+
+def test_in_half_precision_images_have_segments() -> None:
+    model = nano(least=0.0, smallest=1).bfloat16().eval()
+    with torch.inference_mode():
+        (found,) = model.postprocess(model(noise(1, 64).bfloat16()))
+    assert found["segments"]
 
 
 def test_filled_up_images_have_the_map_of_their_size() -> None:
