@@ -57,6 +57,7 @@ CARD = Card(
         "A regression does not say how sure it is: all scores are 1.",
         'paper: 56,982,940 parameters a stage; the "about 40M" of the text does not follow from its list of layers.',
         "paper: the first fully connected layer of a stage has 37.8 of these millions, the second one 16.8.",
+        "paper: two groups, as AlexNet has; its 220 × 220 pixels give 5 × 5 cells, which are pooled to 6 × 6.",
         "paper: after the first stage, a network runs once for each joint, 29 runs in all; three would be 1.94 GMACs.",
         "nano: narrow networks with batch norms, no groups and no dropout; the first convolution is 3 × 3.",
         "nano: 2 × 2 cells before the fully connected layers; images of 64 × 64 pixels and crops of 48 × 48.",

@@ -72,7 +72,7 @@ CARD = Card(
         ),
         Published(
             *("accuracy", 60.5, "%"),
-            metric="mIoU",
+            metric="mIoU of FCN-R50",
             dataset="COCO val2017 with the labels of VOC",
             conditions="backbone=resnet50",
             source=_TORCHVISION,
@@ -81,6 +81,7 @@ CARD = Card(
     ),
     deviations=(
         "All is trained at once, not FCN-32s, FCN-16s and FCN-8s one after another; the last enlarging learns, too.",
+        "It begins with random weights, not with those of a trained classifier.",
         "The loss is the mean over pixels; the paper sums.",
         "FCN-R50, backbone='resnet50', is a dilated residual network with a second head, as in torchvision.",
         "nano: a VGG of 1, 2, 2, 2 and 2 narrow convolutions, with batch norms and without dropout.",

@@ -35,8 +35,8 @@ def test_the_published_model_costs_what_its_definition_says() -> None:
     assert counted.params == CARD.fact("params").value
     assert counted.macs == CARD.fact("macs").value * 1e9
     assert str(model.spec) == CARD.fact("macs").input
-    printed = [fact.value for fact in CARD.published if fact.unit == "GFLOPs"]
-    assert printed == [pytest.approx(2 * counted.macs / 1e9, rel=0.005)]
+    assert round(2 * counted.macs / 1e9) == 351
+    assert any("351 GFLOPs" in sentence for sentence in CARD.deviations)
 
 
 def test_the_small_model_is_small() -> None:
