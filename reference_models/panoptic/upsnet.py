@@ -129,6 +129,9 @@ NANO = Config(
     smallest=64,
 )
 
+NOBODY = -1
+"""Stands for a channel where a pixel has none."""
+
 CERTAIN = 1e-6
 """Probabilities are at least so far from 0 and 1 when they become logits again."""
 
@@ -224,9 +227,8 @@ class UPSNet(MaskRCNN):
         kept, drawn, inside = kept[rows], drawn[rows], inside[rows]
         channel = panoptic_logits(semantic.to(drawn), classes[kept], drawn, inside, rules.stuff).argmax(0)
         stuff = torch.arange(rules.stuff, device=channel.device)
-        categories = torch.cat([rules.classes + stuff, classes[kept]]) + 1
-        least = torch.ones_like(categories)
-        least[: rules.stuff] = rules.smallest
+        categories = torch.cat([rules.classes + stuff, classes[kept]]) + 1  # of all channels but the last
+        least = torch.where(categories > rules.classes, rules.smallest, 1)
         area = channel.flatten().bincount(minlength=len(categories) + 1)
         shown = F.pad(area[:-1] >= least, (0, 1))  # what is unknown is no segment
         ids = shown.cumsum(0) * shown
@@ -269,10 +271,6 @@ class UPSNet(MaskRCNN):
         yield from super().count_heads(spec, maps)
         yield "semantic"
         self.semantic_head(maps)
-
-
-NOBODY = -1
-"""Stands for a channel where a pixel has none."""
 
 
 def panoptic_logits(semantic: Tensor, classes: Tensor, drawn: Tensor, inside: Tensor, stuff: int) -> Tensor:
@@ -323,7 +321,7 @@ def spread(masks: Tensor, boxes: Tensor, size: Size) -> tuple[Tensor, Tensor]:
     """
     x, y = (
         (torch.arange(side, device=boxes.device) + 0.5 - boxes[:, i, None])
-        / (boxes[:, i + 2] - boxes[:, i]).clamp(min=CERTAIN)[:, None]
+        / (boxes[:, i + 2] - boxes[:, i]).clamp(min=1e-6)[:, None]
         for i, side in ((0, size[1]), (1, size[0]))
     )
     inside = ((y >= 0) & (y <= 1))[:, :, None] & ((x >= 0) & (x <= 1))[:, None]
