@@ -75,8 +75,9 @@ CARD = Card(
         "Masks are cut out at the size of the image, not at that of prototypes.",
         "paper: the paper prints neither parameters nor operations; both are those of the layers that it names.",
         "paper: the layer of the semantic loss, of 20,560 parameters, is not in use after training and not built.",
-        "nano: basic blocks with norms that learn, two maps of strides 8 and 16 and one coarser, 16 prototypes.",
-        "nano: anchors are two cells wide in place of three.",
+        "nano: basic blocks, maps of strides 4, 8 and 16 and one coarser, 16 prototypes made by layers of 16 channels.",
+        "nano: anchors are two cells wide in place of three, and none stands on the finest map.",
+        "nano: at most 24 masks of an image are learnt from in a step, where the paper has 100.",
     ),
 )
 
@@ -91,9 +92,6 @@ RATIOS = (1.0, 0.5, 2.0)
 
 BOX_WEIGHT, MASK_WEIGHT = 1.5, 6.125
 """Of the losses of boxes and of masks; those of classes and of the semantic layer count once."""
-
-LEARNT = 100
-"""Masks of an image that are learnt from at most."""
 
 LEAST, PER_CLASS, OVERLAP, DETECTIONS = 0.05, 200, 0.5, 100
 """Smallest probability of an object, boxes of a class that are compared, IoU from which on the better one suppresses,
@@ -112,12 +110,16 @@ class Config:
         Stage of the backbone that gives the finest map, from 0.
     coarser
         Maps beyond those of the backbone.
+    anchored
+        Finest map with anchors, from 0; prototypes come from the map 0.
     channels
-        Of all maps, and of the layers that look at them.
-    prototypes
-        Of an image.
+        Of all maps, and of the layers that look at anchors.
+    mask_channels, prototypes
+        Of the layers that make prototypes, and their number.
     side
         Of a square anchor, in cells of its map.
+    learnt
+        Masks of an image that are learnt from at most.
     semantic
         Learn classes of pixels from the finest map, too, through a layer that nothing else reads.
     """
@@ -125,14 +127,28 @@ class Config:
     classes: int = 80
     first: int = 1
     coarser: int = 2
+    anchored: int = 0
     channels: int = 256
+    mask_channels: int = 256
     prototypes: int = 32
     side: float = 3
+    learnt: int = 100
     semantic: bool = False
 
 
 PAPER = Config()
-NANO = Config(classes=8, first=2, coarser=1, channels=32, prototypes=16, side=2, semantic=True)
+NANO = Config(
+    classes=8,
+    first=1,
+    coarser=1,
+    anchored=1,
+    channels=32,
+    mask_channels=16,
+    prototypes=16,
+    side=2,
+    learnt=24,
+    semantic=True,
+)
 
 
 def build(size: Literal["nano", "paper"] = "nano", **options: Any) -> YOLACT:
@@ -159,16 +175,18 @@ class YOLACT(Model):
     def __init__(self, backbone: ResNet, config: Config, spec: CountSpec) -> None:
         super().__init__(spec)
         self.config = config
-        strides, channels = backbone.strides[config.first :], config.channels
+        strides, channels, masks = backbone.strides[config.first :], config.channels, config.mask_channels
         self.strides = (*strides, *(strides[-1] * 2**step for step in range(1, config.coarser + 1)))
         self.backbone = backbone
         self.pyramid = FPN(backbone.channels[config.first :], channels)
         self.coarser = CoarserMaps(channels, config.coarser)
         self.prototypes = nn.Sequential(
-            *(ConvBlock(channels, channels) for _ in range(3)),
+            ConvBlock(channels, masks),
+            ConvBlock(masks, masks),
+            ConvBlock(masks, masks),
             nn.Upsample(scale_factor=2, mode="bilinear"),
-            ConvBlock(channels, channels),
-            ConvBlock(channels, config.prototypes, 1),
+            ConvBlock(masks, masks),
+            ConvBlock(masks, config.prototypes, 1),
         )
         self.tower = ConvBlock(channels, channels)
         shapes = len(RATIOS)
@@ -189,7 +207,8 @@ class YOLACT(Model):
         mode, the logits of pixels of the finest map, ``semantic`` (B, classes, h / 2, w / 2), if there are such.
         """
         maps = self.coarser(self.pyramid(self.backbone(self.normalized(images))[self.config.first :]))
-        seen = [self.tower(fmap) for fmap in maps]
+        anchored = maps[self.config.anchored :]
+        seen = [self.tower(fmap) for fmap in anchored]
         kinds, boxes, coefficients = (
             torch.cat([by_anchor(head(fmap), values) for fmap in seen], 1)
             for head, values in (
@@ -203,7 +222,7 @@ class YOLACT(Model):
             "codes": boxes,
             "coefficients": coefficients.tanh(),
             "prototypes": self.prototypes(maps[0]),
-            "anchors": torch.cat(list(map(self._anchors, maps, self.strides))),
+            "anchors": torch.cat(list(map(self._anchors, anchored, self.strides[self.config.anchored :]))),
             "size": (images.shape[2], images.shape[3]),
         }
         if self.semantic is not None and self.training:
@@ -249,7 +268,7 @@ class YOLACT(Model):
             raw["prototypes"], raw["coefficients"], assigned.rows, targets, strict=True
         ):
             shown = (rows >= 0).nonzero()[:, 0]
-            shown = shown[torch.randperm(len(shown), device=shown.device)[:LEARNT]]
+            shown = shown[torch.randperm(len(shown), device=shown.device)[: self.config.learnt]]
             size = prototypes.shape[1], prototypes.shape[2]
             expected = coverage(target["masks"], size, stride).to(prototypes)[rows[shown]]
             inside = touched(target["boxes"], size, stride)[rows[shown]]
