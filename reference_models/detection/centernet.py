@@ -58,7 +58,7 @@ CARD = Card(
         "Radii of peaks solve the equations of CornerNet exactly; its code, which the authors use, finds larger ones.",
         "Boxes are clipped to the image.",
         "Upsampling begins with random weights, not with bilinear ones.",
-        "nano: three stages and two upsamplings in place of four and three.",
+        "nano: three stages in place of four, nothing is pooled before them, and one upsampling in place of three.",
     ),
 )
 
@@ -157,5 +157,5 @@ def build(size: Literal["nano", "paper"] = "nano", *, classes: int | None = None
     """
     if size == "paper":
         return CenterNet(resnet(18), (256, 128, 64), 64, classes or 80, CountSpec((1, 3, 512, 512)))
-    backbone = ResNet(BasicBlock, depths=(1, 2, 2), widths=(24, 48, 72), stem_kernel=3)
-    return CenterNet(backbone, (64, 32), 32, classes or 8, CountSpec((1, 3, 128, 128)))
+    backbone = ResNet(BasicBlock, depths=(1, 2, 2), widths=(16, 40, 80), stem_kernel=3, stem_pool=False)
+    return CenterNet(backbone, (64,), 32, classes or 8, CountSpec((1, 3, 128, 128)))
