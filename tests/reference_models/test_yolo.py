@@ -103,6 +103,14 @@ def test_what_the_loss_asks_for_decodes_to_the_targets() -> None:
     assert found["scores"].tolist() == [1, 1, 1]
 
 
+def test_boxes_are_in_pixels_of_the_image_before_it_is_resized() -> None:
+    model, raw = nano(), ideal() | {"size": (64, 256)}
+    wide = BOXES * torch.tensor([2, 0.5, 2, 0.5])
+    assert all(term < 1e-9 for term in model.loss(raw, [TARGET | {"boxes": wide}]).values())
+    (found,) = model.postprocess(raw)
+    torch.testing.assert_close(found["boxes"][found["boxes"][:, 0].argsort()], wide[:3])
+
+
 def test_a_score_is_confidence_times_probability() -> None:
     raw = ideal()
     raw["confidence"][0, 0, 0] = torch.tensor([-0.2, 0.5])
