@@ -213,6 +213,7 @@ def _origins(record: RunRecord) -> Iterator[tuple[str, Cell]]:
         "python": made.python,
         "numpy": made.numpy,
         "numba": made.numba,
+        "torch": made.torch,
         "platform": made.platform,
         "cpu": made.cpu,
         "command": " ".join(made.command),

@@ -109,6 +109,8 @@ class Provenance:
         The command line.
     time
         UTC, ISO 8601.
+    torch
+        Version; None where torch took no part.
     """
 
     cvbench: str
@@ -121,6 +123,7 @@ class Provenance:
     cpu: str
     command: tuple[str, ...]
     time: str
+    torch: str | None = None
 
     @classmethod
     def collect(cls) -> Provenance:
@@ -137,6 +140,7 @@ class Provenance:
             cpu=processor(),
             command=tuple(map(_storable, sys.argv)),
             time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            torch=_version("torch") if "torch" in sys.modules else None,
         )
 
 

@@ -4,11 +4,14 @@ import math
 import os
 import pickle
 import platform
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -345,3 +348,17 @@ def test_provenance_names_versions() -> None:
     assert made_by.numba[0].isdigit()
     assert made_by.command == tuple(sys.argv)
     assert made_by.time.endswith("+00:00")
+
+
+def test_provenance_names_torch_where_it_took_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    assert Provenance.collect().torch is None
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    assert Provenance.collect().torch == metadata.version("torch")
+
+
+def test_results_without_torch_in_their_provenance_are_read() -> None:
+    text = result().to_json()
+    assert '"torch":' in text
+    older = Result.from_json(re.sub(r',\s*"torch":\s*(null|"[^"]*")', "", text))
+    assert older.made_by == replace(MADE_BY, torch=None)
