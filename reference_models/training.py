@@ -241,9 +241,12 @@ def batches(benchmark: Benchmark, recipe: Recipe, start: int = 0) -> Iterator[li
 @contextmanager
 def _same_every_time() -> Iterator[None]:
     """Choose operators that give the same result every time, where there are such."""
-    before = torch.are_deterministic_algorithms_enabled()
+    memory: Any = torch.utils.deterministic  # mypy does not see its attribute
+    before = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True, warn_only=True)
+    memory.fill_uninitialized_memory = False  # a tenth of the time, for memory that nobody reads
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(before[0])
+        memory.fill_uninitialized_memory = before[1]

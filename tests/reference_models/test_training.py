@@ -117,6 +117,7 @@ def test_a_loss_that_is_not_finite_ends_it(tmp_path, monkeypatch):
 def test_settings_of_torch_are_as_before(tmp_path):
     learnt(RECIPE, tmp_path / "a")
     assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory
 
 
 # What is written -----------------------------------------------------------------------------------------------------
