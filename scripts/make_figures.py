@@ -414,12 +414,12 @@ PHOTOGRAPHIC = {"scenes"}
 CURVES = {"pckh_curves": draw_pckh_curves, "ced_curves": draw_ced_curves}
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a small PNG, 150 pixels per inch."""
+def save(figure: Figure, path: Path, colours: int = 64) -> None:
+    """Write a figure as a small PNG with so many colours, 150 pixels per inch."""
     content = io.BytesIO()
     figure.savefig(content, dpi=150, metadata={"Software": None})
     plt.close(figure)
-    shrink(content, path, 256 if path.stem in PHOTOGRAPHIC else 64)
+    shrink(content, path, colours)
 
 
 def save_curves(curves: Curves, path: Path) -> None:
@@ -446,7 +446,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     mpl.use("Agg")
     for name, draw in FIGURES.items():
-        save(draw(), folder / f"{name}.png")
+        save(draw(), folder / f"{name}.png", 256 if name in PHOTOGRAPHIC else 64)
         print(folder / f"{name}.png")
     for name, make in CURVES.items():
         save_curves(make(), folder / f"{name}.png")
