@@ -66,8 +66,8 @@ def described(model: Entry) -> str:
         scored = f"  {training.figure} of {training.benchmark}"
         trivial = f"  the same without learning: {training.trivial}"
         rows = [(scored, number(training.value)), (trivial, number(training.trivial_value))]
-        rows += [(f"  {name}", number("" if value is None else value)) for name, value in training.facts.items()]
-        blocks.append("Trained, in the size nano\n" + aligned(rows))
+        how = ", ".join(f"{name} {value}" for name, value in training.facts.items() if value is not None)
+        blocks.append(f"Trained, in the size nano\n{aligned(rows)}\n  {how}")
     if card.published:
         blocks.append("Published by others, of the size paper\n" + aligned([_row(figure) for figure in card.published]))
     if card.deviations:

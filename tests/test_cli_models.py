@@ -83,9 +83,7 @@ TRAINED = """
 Trained, in the size nano
   mIoU of scenes.semantic                                     0.50000
   the same without learning: only sky  0.33333
-  steps                                300
-  rate                                 0.00200
-  stopped
+  steps 300, rate 0.002
 """
 
 
