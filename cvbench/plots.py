@@ -28,6 +28,7 @@ from cvbench.result import Result, replace_file
 from cvbench.tasks import TASKS, find, texts
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Float = NDArray[np.float64]
@@ -440,10 +441,23 @@ def _tradeoff_figure(tradeoff: Tradeoff) -> Figure:
             x, y = panel.x[j], tradeoff.y[j]
             bars: dict[str, Any] = {"xerr": _bar(x, panel.x_ends[j]), "yerr": _bar(y, tradeoff.y_ends[j])}
             axes.errorbar(x, y, **bars, linestyle="none", elinewidth=0.8, **signs[j], **_STANDINGS[panel.standings[j]])
+        _set_cost_limits(axes, np.column_stack([panel.x, panel.x_ends])[shown])
         front = np.array(sorted((panel.x[j], tradeoff.y[j]) for j in shown if panel.standings[j] == "front"))
         axes.plot(*front.reshape(-1, 2).T, drawstyle="steps-post", color=_WHOLE, linewidth=0.8, zorder=1.5)
     _tradeoff_legend(figure, tradeoff, labels, signs)
     return figure
+
+
+def _set_cost_limits(axes: Axes, costs: Float) -> None:
+    """Show all costs with some room around them and at least two of the ticks; without any cost, say so."""
+    if np.isnan(costs).all():
+        axes.text(0.5, 0.5, "no model has it", ha="center", va="center", transform=axes.transAxes, size=8.0)
+        axes.set(xticks=[], yticks=[])
+        axes.minorticks_off()
+        return
+    low, high = float(np.nanmin(costs)), float(np.nanmax(costs))
+    room = max(1.25, math.sqrt(5 * low / high))  # two of 1, 2, 5, 10 are always within a factor of 5
+    axes.set_xlim(low / room, high * room)
 
 
 def _tradeoff_legend(figure: Figure, tradeoff: Tradeoff, labels: list[str], signs: list[dict[str, Any]]) -> None:

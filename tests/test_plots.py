@@ -267,6 +267,23 @@ def test_models_stand_against_each_cost() -> None:
     np.testing.assert_allclose(up, [[1.0, 0.4], [1.0, 0.55]], rtol=1e-15)  # the value less and plus a length
 
 
+def test_one_model_alone_is_in_the_middle(tmp_path: Path) -> None:
+    x, y, nowhere = np.array([0.487]), np.array([0.4]), np.full((1, 2), np.nan)
+    panels = Panel("params, M", x, nowhere, ("front",)), Panel("p50, ms", x * math.nan, nowhere, ("",))
+    alone = Tradeoff("scenes", "mIoU", ("alone",), y, nowhere, panels, "")
+    draw(alone, tmp_path / "alone.png")  # an axis without a length would warn
+    figure = plots._tradeoff_figure(alone)
+    low, high = figure.axes[0].get_xlim()
+    assert low * high == pytest.approx(0.487**2)
+    assert high / low == pytest.approx(5)
+
+
+def test_a_cost_that_no_model_has_is_said_to_be_missing() -> None:
+    *_, empty = plots._tradeoff_figure(models()).axes
+    assert [text.get_text() for text in empty.texts] == ["no model has it"]
+    assert empty.get_xticks().size == empty.get_yticks().size == 0
+
+
 def test_many_models_can_be_told_apart_or_are_grey() -> None:
     legend = plots._tradeoff_figure(models(45)).legends[0]
     looks = [(line.get_color(), line.get_marker()) for line in legend.get_lines()]
