@@ -76,8 +76,4 @@ def described(model: Entry) -> str:
 
 
 def _row(figure: Published) -> tuple[str, str, str, str]:
-    what = " ".join(filter(None, (figure.metric or figure.quantity, figure.dataset and f"on {figure.dataset}")))
-    given = "; ".join(filter(None, (figure.input, figure.conditions)))
-    value = f"{figure.value:,}" if figure.unit == "count" else f"{figure.value:,} {figure.unit}"
-    sure = {"yes": "verified", "source": "read there", "memory": "from memory"}.get(figure.verified, figure.verified)
-    return f"  {what}", value, given, f"{figure.source} ({sure})"
+    return f"  {figure.what}", figure.printed, figure.given, f"{figure.source} ({figure.sure})"

@@ -192,8 +192,7 @@ def _shown(facts: list[Published]) -> dict[str, Published]:
 
 
 def _published_name(fact: Published) -> str:
-    what = [fact.metric or fact.quantity, *([f"on {fact.dataset}"] if fact.dataset else [])]
-    return f"published {' '.join(what)} [{fact.unit}]"
+    return f"published {'unverified ' if fact.verified == 'memory' else ''}{fact.what} [{fact.unit}]"
 
 
 def _origins(record: RunRecord) -> Iterator[tuple[str, Cell]]:
@@ -242,14 +241,9 @@ def markdown(board: Leaderboard, *, picture: str | None = None) -> str:
     blocks += [_pipes(rows), LEGEND] if rows else ["No result stands on this board."]
     if picture is not None:
         blocks.append(f"![{board.figure} against parameters, MACs, bytes and latency]({picture})")
-    quoted = [
-        {name: _quoted(cell) for name, cell in [("model", record.model.label), *_published(record.published)]}
-        | {"source": _sources(record.published) or ""}
-        for record in board.records
-        if record.published
-    ]
+    quoted = dict.fromkeys((record.model.name, fact) for record in board.records for fact in record.published)
     if quoted:
-        blocks += ["## Published", QUOTED, _pipes(quoted)]
+        blocks += ["## Published", QUOTED, _pipes([_quoted(*each) for each in quoted], "left")]
     failed = [f"{record.model.label}: {record.error}" for record in board.records if record.error is not None]
     refused = [f"{label}: {reason}" for label, reason in board.refused]
     for title, lines in (("Failed", failed), ("Refused", refused), ("Notes", board.notes)):
@@ -263,7 +257,10 @@ LEGEND = (
     "the Pareto front of accuracy against this cost, ○ behind it by less than the intervals can tell. Neighbours whose "
     "intervals overlap may change places on other images."
 )
-QUOTED = "Quoted from others, of the paper's size and data: not measured here, not comparable with the table above."
+QUOTED = (
+    "Quoted from others, of the published sizes on other data: not measured here, not comparable with the table above. "
+    "What is from memory was not checked."
+)
 
 
 def _row(board: Leaderboard, i: int) -> dict[str, str]:
@@ -296,17 +293,18 @@ def _bound(timing: Timing | None, percentile: str) -> str:
     return f" (≤ {significant(_time(timing, f'{percentile}_bound_ms'))})"
 
 
-def _quoted(cell: Cell) -> str:
-    return f"{cell:.12g}" if isinstance(cell, float) else str(cell or "")
+def _quoted(model: str, fact: Published) -> dict[str, str]:
+    cells = {"model": model, "figure": fact.what, "value": fact.printed, "of": fact.given}
+    return cells | {"source": fact.source, "how sure": fact.sure}
 
 
-def _pipes(rows: list[dict[str, str]]) -> str:
-    """A Markdown table; the first column is text, the others stand flush right."""
+def _pipes(rows: list[dict[str, str]], others: str = "right") -> str:
+    """A Markdown table; the first column is flush left, the `others` as asked for."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns: dict[str, list[Cell]] = {
         name.replace("|", "\\|"): [number(row.get(name, "")).replace("|", "\\|") for row in rows] for name in names
     }
-    alignment = ["left", *["right"] * (len(names) - 1)]
+    alignment = ["left", *[others] * (len(names) - 1)]
     return str(_table(columns).to_markdown(index=False, disable_numparse=True, colalign=alignment))
 
 

@@ -91,6 +91,26 @@ class Published:
     source: str = ""
     verified: str = ""
 
+    @property
+    def what(self) -> str:
+        """Which figure it is: ``box AP on COCO val2017``, ``params``."""
+        return " ".join(filter(None, (self.metric or self.quantity, self.dataset and f"on {self.dataset}")))
+
+    @property
+    def printed(self) -> str:
+        """Value and unit; a count is its own unit."""
+        return f"{self.value:,.12g}" if self.unit == "count" else f"{self.value:,.12g} {self.unit}"
+
+    @property
+    def given(self) -> str:
+        """Input and conditions."""
+        return "; ".join(filter(None, (self.input, self.conditions)))
+
+    @property
+    def sure(self) -> str:
+        """How sure it is, in words."""
+        return {"yes": "verified", "source": "read there", "memory": "from memory"}.get(self.verified, self.verified)
+
 
 @dataclass(frozen=True)
 class Timing:

@@ -68,6 +68,18 @@ def test_published_numbers_have_columns_of_their_own(board: Leaderboard) -> None
     assert "14437349" not in {cell for name, cell in first.items() if name not in published}
 
 
+def test_what_is_quoted_from_memory_is_marked() -> None:
+    speeds = [Published("latency", 45.0, "FPS", source="paper", verified=sure) for sure in ("memory", "source")]
+    quoted = leaderboard([record(published=speeds)])
+    published = {name: cell for name, cell in rows(quoted)[0].items() if name.startswith("published")}
+    assert published == {
+        "published unverified latency [FPS]": "45.0",
+        "published latency [FPS]": "45.0",
+        "published_source": "paper",
+    }
+    assert "from memory |" in publishing.markdown(quoted)
+
+
 def test_columns_do_not_hang_on_the_order_of_records() -> None:
     bare = record("bare", 0.1, intervals={}, cost=None, latency=None, published=[])
     whole = record("whole", 0.05, published=[Published("latency", 7.0, "ms")])
@@ -110,7 +122,13 @@ def test_markdown_is_for_people(board: Leaderboard) -> None:
     ]
     assert (legend, picture) == (publishing.LEGEND, "![AP against parameters, MACs, bytes and latency](a.svg)")
     assert rest[:2] == ["## Published", publishing.QUOTED]
-    assert "28.1 | the authors' code; the authors' page |" in rest[2]
+    quoted = [[cell.strip() for cell in line.strip("|").split("|")] for line in rest[2].splitlines()]
+    assert quoted[0] == ["model", "figure", "value", "of", "source", "how sure"]
+    assert quoted[2:5] == [
+        ["first", "params", "14,437,349", "", "the authors' code", "verified"],
+        ["first", "box AP on COCO val2017", "28.1 %", "", "the authors' page", "read there"],
+        ["first", "box AP on COCO val2017", "30 %", "flip test", "the same", ""],
+    ]
     assert rest[3:] == [
         "## Failed",
         "- bad: RuntimeError: out\\nof memory",
