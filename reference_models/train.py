@@ -18,6 +18,7 @@ import typer
 
 from cvbench import cli
 from cvbench.benchmarks import find
+from cvbench.cost.spec import require_device
 from cvbench.errors import InputError
 from cvbench.models import Entry, find_model
 from cvbench.progress import watched
@@ -130,6 +131,7 @@ def main(
     with cli.readable_errors():
         if every == bool(names):
             raise InputError("name the models to train, or ask for --all of them")
+        require_device(device)
         entries = [find_model(name) for name in (names or MODELS)]
         changes = {"steps": steps, "batch": batch, "rate": rate, "seed": seed, "pictures": pictures}
         recipes = [Recipe.of(entry, **changes) for entry in entries]

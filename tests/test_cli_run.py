@@ -80,6 +80,8 @@ USAGE = {
     "unknown benchmark 'scenes.poses'; did you mean 'scenes.pose'?": [OWN, "-b", "scenes.poses"],
     "--gt FILE and --images DIR go with --benchmark coco.bbox or coco.segm": [OWN, "-b", "coco.bbox"],
     "--gt FILE and --images DIR go with": [OWN, "-b", "scenes.pose", "--gt", "x"],
+    "torch cannot compute on 'gpu': ": [OWN, "-b", "scenes.semantic", "--device", "gpu"],
+    "torch cannot compute on 'meta': ": [OWN, "-b", "scenes.semantic", "--device", "meta"],
     "unknown model 'centrenet'; did you mean 'centernet'?": ["centrenet"],
 }
 

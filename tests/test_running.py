@@ -73,9 +73,10 @@ def test_faults_are_in_their_row_and_stop_no_other(tmp_path, load, error):
     assert RunRecord.load(tmp_path / "scenes.semantic" / "toy.json").error == broken.error
 
 
-def test_a_device_that_is_not_there_is_an_error_of_the_row(tmp_path):
-    (record,) = run([named("toy")], [SEMANTIC], tmp_path, replace(SETTINGS, device="abacus"))
-    assert "building: RuntimeError: Expected one of cpu, cuda" in record.error
+def test_a_device_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match="torch cannot compute on 'abacus': Expected one of cpu, cuda"):
+        run([named("toy")], [SEMANTIC], tmp_path / "results", replace(SETTINGS, device="abacus"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_model_that_reads_values_is_counted_on_the_processor(tmp_path):

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from cvbench.errors import InputError, MissingDependency, did_you_mean
@@ -178,6 +179,22 @@ def require_torch() -> None:
         import torch  # noqa: F401  # whether it is there is the question
     except ImportError as error:
         raise MissingDependency("models run in torch; pip install 'cvbench[models]'") from error
+
+
+def require_device(name: str) -> None:
+    """Make sure that torch can compute on a device.
+
+    Raises
+    ------
+    InputError
+        There is no such device, or torch cannot use it here.
+    """
+    import torch
+
+    try:
+        torch.ones(1, device=name).item()
+    except (AssertionError, NotImplementedError, RuntimeError) as error:  # what torch raises depends on the device
+        raise InputError(f"torch cannot compute on {name!r}: {shorten(str(error), 120)}") from error
 
 
 def load_model(name: str, *, device: str = "meta") -> torch.nn.Module:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from cvbench.benchmarks import Benchmark
 from cvbench.cost.latency import Progress
-from cvbench.cost.spec import CountSpec
+from cvbench.cost.spec import CountSpec, require_device
 from cvbench.errors import CvbenchError, InputError
 from cvbench.intervals import bootstrap
 from cvbench.profiling import profile
@@ -64,9 +64,10 @@ def run(
     Raises
     ------
     InputError
-        No model fits a benchmark, a model fits none, or two have the same name.
+        No model fits a benchmark, a model fits none, two have the same name, or torch does not know the device.
     """
     settings, say = settings or Settings(), say or _quiet
+    require_device(settings.device)
     pairs = [(benchmark, one) for benchmark in benchmarks for one in candidates if one.fits(benchmark)]
     labels = [one.model.label for one in candidates]
     twice = next((label for label in labels if labels.count(label) > 1), None)

@@ -168,6 +168,14 @@ def test_models_are_named_or_all_are_trained(asked, capsys):
     assert "name the models to train, or ask for --all of them" in capsys.readouterr().err
 
 
+def test_a_device_that_torch_has_not_is_refused(tmp_path, capsys):
+    with pytest.raises(typer.Exit) as exit_:
+        command.main(["unet"], device="gpu", output=tmp_path)
+    assert exit_.value.exit_code == 2
+    assert "torch cannot compute on 'gpu'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 # Trivial predictors --------------------------------------------------------------------------------------------------
 
 
