@@ -63,7 +63,7 @@ CARD = Card(
         "The panoptic head sees logits at the size of the image, in training, too.",
         "A true object is made unknown with a probability of 0.3, where the paper takes 30 % of them.",
         "Pixels of a thing that is no object, as in a crowd, have no segment to learn.",
-        "From memory: the weights of the terms beside those of Mask R-CNN, the rules of pruning, the 30 % that are left out.",
+        "From memory: weights of the terms beside those of Mask R-CNN, rules of pruning, the 30 % that are left out.",
         "Logits of masks are cut at ± 13.8 when objects are put together.",
         "Ids of categories are 1 + the label, things before stuff.",
         "paper: the text says 46.1 M parameters (from memory), the layers make 44,969,177; nothing explains the rest.",
