@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -143,13 +143,28 @@ class Bootstrap:
         False
         """
         a, b = self._of(figure), other._of(figure)
-        if (self.images, self.seed, len(a)) != (other.images, other.seed, len(b)):
+        if not self.paired(other):
             raise MismatchError(
                 "the two saw different draws; bootstrap both on the same images, given by image_id, with the same "
                 "seed and number of replicates"
             )
         value = self.values[figure] - other.values[figure]
         return Difference(value, _interval(a - b, value, confidence, self.seed))
+
+    def paired(self, other: Bootstrap) -> bool:
+        """Whether both saw the same draws of the same images."""
+        numbers = [{len(row) for row in each.replicates.values()} for each in (self, other)]
+        return (self.images, self.seed, numbers[0]) == (other.images, other.seed, numbers[1])
+
+    def only(self, figure: str) -> Bootstrap:
+        """The same with one figure, to be kept in a file.
+
+        Raises
+        ------
+        InputError
+            There is no such figure.
+        """
+        return replace(self, replicates={figure: self._of(figure)}, values={figure: self.values[figure]})
 
     def _of(self, figure: str) -> Float:
         if figure not in self.replicates:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+import numpy as np
 
 from cvbench.errors import FormatError, InputError
-from cvbench.intervals import Interval
+from cvbench.intervals import Bootstrap, Interval
 from cvbench.result import Provenance, Result, Row, replace_file
 
 if TYPE_CHECKING:
@@ -182,6 +183,9 @@ class RunRecord:
         What others printed about the model. Of several numbers of one quantity, the first is shown.
     made_by
         How the record was made.
+    bootstrap
+        The draws behind the interval of the figure that stands for the score, by which two models are compared; None
+        where they were not kept.
 
     Raises
     ------
@@ -207,6 +211,7 @@ class RunRecord:
     error: str | None = None
     published: list[Published] = field(default_factory=list)
     made_by: Provenance = field(default_factory=Provenance.collect)
+    bootstrap: Bootstrap | None = None
 
     def __post_init__(self) -> None:
         _refuse_odd_name(self.benchmark, "benchmark")
@@ -233,6 +238,7 @@ class RunRecord:
             "error": self.error,
             "published": [asdict(number) for number in self.published],
             "made_by": asdict(self.made_by),
+            "bootstrap": None if self.bootstrap is None else _Draws.of(self.bootstrap),
         }
         return msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n"
 
@@ -263,6 +269,7 @@ class RunRecord:
             return None if empty else Result.from_json(bytes(content[name]), where=f"{where}: {name}")
 
         intervals = part("intervals", dict[str, _Ends])
+        drawn = part("bootstrap", _Draws | None) if "bootstrap" in content else None
         try:
             return cls(
                 model=part("model", Model),
@@ -275,6 +282,7 @@ class RunRecord:
                 error=part("error", str | None),
                 published=part("published", list[Published]),
                 made_by=part("made_by", Provenance),
+                bootstrap=None if drawn is None else drawn.bootstrap(),
             )
         except InputError as error:
             raise FormatError(error.message, where=where) from error
@@ -337,6 +345,26 @@ class _Ends:
         return Interval(
             _number(self.low), _number(self.high), self.confidence, self.replicates, self.seed, self.undefined
         )
+
+
+@dataclass
+class _Draws:
+    """A `Bootstrap` in JSON, where NaN is null."""
+
+    values: dict[str, float | None]
+    replicates: dict[str, list[float | None]]
+    seed: int
+    images: str
+
+    @classmethod
+    def of(cls, bootstrap: Bootstrap) -> _Draws:
+        rows: dict[str, list[float | None]] = {name: row.tolist() for name, row in bootstrap.replicates.items()}
+        return cls(dict(bootstrap.values), rows, bootstrap.seed, bootstrap.images)
+
+    def bootstrap(self) -> Bootstrap:
+        values = {name: _number(value) for name, value in self.values.items()}
+        rows = {name: np.array([_number(cell) for cell in row]) for name, row in self.replicates.items()}
+        return Bootstrap(values, rows, self.seed, self.images)
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cvbench.intervals import Interval
+from cvbench.intervals import Bootstrap, Interval
 from cvbench.records import Model, Published, RunRecord, Timing
 from cvbench.result import Provenance, Result, Signature
 
@@ -49,6 +49,13 @@ def timing(milliseconds: float, **change: Any) -> Timing:
         "round_medians_ns": medians.tolist(),
     }
     return Timing(**(settings | change))
+
+
+def draws(value: float, figure: str = "AP", *, spread: float = 0.01, noise: int = 0) -> Bootstrap:
+    """999 draws around a value: common ups and downs, and some of the model's own where there is `noise`."""
+    common = np.random.default_rng(0).normal(size=999)
+    own = np.random.default_rng(noise).normal(size=999) if noise else 0.0
+    return Bootstrap({figure: value}, {figure: value + spread * (common + own)}, seed=0, images="of val")
 
 
 def record(

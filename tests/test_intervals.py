@@ -136,6 +136,15 @@ def test_differences_of_other_draws_are_refused(change: dict[str, Any]) -> None:
         drawn({"AP": [1.0]}).difference(drawn({"AP": [1.0, 2.0]}), "AP")
 
 
+def test_one_figure_can_be_kept_alone() -> None:
+    both = Bootstrap({"AP": 0.1, "AR": 0.2}, {"AP": np.arange(3.0), "AR": np.ones(3)}, 5, "x")
+    kept = both.only("AR")
+    assert (kept.values, list(kept.replicates), kept.seed, kept.images) == ({"AR": 0.2}, ["AR"], 5, "x")
+    assert kept.difference(both, "AR").value == 0
+    with pytest.raises(InputError, match="there is no figure 'AQ'; expected one of AP, AR"):
+        both.only("AQ")
+
+
 def test_unknown_figures_and_confidences_are_refused() -> None:
     with pytest.raises(InputError, match="there is no figure 'APs'; did you mean 'AP'"):
         drawn({"AP": [1.0]}).interval("APs")

@@ -17,7 +17,7 @@ from cvbench.cost.workload import Conditions
 from cvbench.errors import CvbenchError, FormatError, InputError
 from cvbench.intervals import Interval
 from cvbench.records import Model, RunRecord, Timing, read_records
-from run_records import record, score
+from run_records import draws, record, score
 
 
 def test_json_and_back(tmp_path: Path) -> None:
@@ -38,6 +38,18 @@ def test_json_and_back(tmp_path: Path) -> None:
     assert read.intervals["AP"] == whole.intervals["AP"]
     assert math.isnan(read.intervals["AP50"].high)
     assert "NaN" not in whole.to_json()
+
+
+def test_draws_are_kept_to_the_last_bit() -> None:
+    kept = draws(0.4, noise=1)
+    kept.replicates["AP"][7] = math.nan
+    whole = record(bootstrap=kept)
+    read = RunRecord.from_json(whole.to_json())
+    assert read.bootstrap is not None
+    np.testing.assert_equal(vars(read.bootstrap), vars(kept))
+    assert RunRecord.from_json(record().to_json()).bootstrap is None
+    older = {name: cell for name, cell in json.loads(whole.to_json()).items() if name != "bootstrap"}
+    assert RunRecord.from_json(json.dumps(older)).bootstrap is None, "records of before are read"
 
 
 def test_a_failure_is_a_record_too() -> None:

@@ -38,6 +38,8 @@ def test_a_record_has_all_there_is(tmp_path):
     assert record.model.params == 4
     assert record.accuracy.values["mIoU"] > 0
     assert record.intervals["mIoU"].replicates == 19
+    assert record.bootstrap.interval("mIoU") == record.intervals["mIoU"]
+    assert list(record.bootstrap.values) == ["mIoU"]
     assert record.cost.values["macs"] == 3 * 128 * 128
     assert record.latency is None
     assert len(record.data["images"]) == 64

@@ -147,6 +147,7 @@ def scored_record(
                 "predictions", errors, lambda: _evaluated(module, model.label, benchmark, settings, progress)
             )
             cost = _attempt("cost", errors, partial(_cost, module, benchmark))
+    scored = None
     if evaluation is not None:
         scored = bootstrap(evaluation.metric, replicates=settings.replicates, progress=progress)
         intervals = scored.intervals()
@@ -159,6 +160,7 @@ def scored_record(
         data={} if evaluation is None else {"images": evaluation.images},
         error="; ".join(errors) or None,
         published=list(one.published),
+        bootstrap=None if scored is None else scored.only(benchmark.figure),
     )
 
 
