@@ -13,12 +13,14 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from cvbench.cost.statistics import ratio_of_times
 from cvbench.errors import InputError, MismatchError
+from cvbench.intervals import Difference
 from cvbench.pareto import Standing, standings
 from cvbench.records import RunRecord
 from cvbench.result import Result, comparable
@@ -106,6 +108,8 @@ class Leaderboard:
         Best first; those without that figure last.
     standings
         Where each record stands by accuracy and each of `AXES`; empty texts where the two do not compare.
+    leads
+        By how much each record is better than the next one, on the same draws; None where that is not known.
     refused
         What does not stand in the table, and why.
     notes
@@ -116,6 +120,7 @@ class Leaderboard:
     figure: str
     records: tuple[RunRecord, ...]
     standings: dict[str, list[Standing | str]]
+    leads: tuple[Difference | None, ...]
     refused: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
 
@@ -167,6 +172,7 @@ def leaderboard(records: Sequence[RunRecord]) -> Leaderboard:
         figure=figure,
         records=ordered,
         standings={axis.name: _stand(axis, ordered, figure, timed) for axis in AXES},
+        leads=tuple(lead(*pair, figure) for pair in zip_longest(ordered, ordered[1:])),
         refused=tuple(sorted([*refused, *others])),
         notes=(*notes, *_noise(ordered), *_costs(ordered)),
     )
@@ -223,6 +229,19 @@ def accuracy(record: RunRecord, figure: str) -> Estimate:
     interval = record.intervals.get(figure)
     ends = (interval.low, interval.high) if interval else (math.nan, math.nan)
     return record.accuracy.values[figure], *ends
+
+
+def lead(record: RunRecord, other: RunRecord | None, figure: str) -> Difference | None:
+    """By how much a record is better than another, above 0 for errors that are lower, too.
+
+    The interval is that of the difference on the same draws of images, which is much narrower than the two intervals
+    are apart. None where the draws were not kept or are not the same.
+    """
+    known = [each.bootstrap for each in (record, other) if each is not None and each.bootstrap is not None]
+    if len(known) < 2 or not known[0].paired(known[1]) or any(figure not in each.values for each in known):
+        return None
+    better, worse = known if sign(figure) > 0 else reversed(known)
+    return better.difference(worse, figure)
 
 
 def _rank(record: RunRecord, figure: str) -> tuple[bool, float, str]:

@@ -116,6 +116,7 @@ def _groups(board: Leaderboard, i: int) -> Iterator[dict[str, Cell]]:
         "error": record.error,
     }
     yield dict(_figures(record, {name for other in board.records for name in other.intervals}))
+    yield dict(_lead(board, i))
     yield dict(_costs(record))
     yield {"cost_signature": str(record.cost.signature) if record.cost else None}
     yield dict(_times(record.latency))
@@ -128,7 +129,7 @@ def _groups(board: Leaderboard, i: int) -> Iterator[dict[str, Cell]]:
 def _figures(record: RunRecord, estimated: set[str]) -> Iterator[tuple[str, Cell]]:
     """The figures, those of `estimated` with the ends of their intervals beside them."""
     for name, value in record.accuracy.values.items() if record.accuracy else ():
-        unit = next((unit for begin, unit in UNITS.items() if name.startswith(begin)), "fraction")
+        unit = _unit(name)
         yield f"{name} [{unit}]", value
         if name in estimated:
             interval = record.intervals.get(name)
@@ -139,6 +140,19 @@ def _figures(record: RunRecord, estimated: set[str]) -> Iterator[tuple[str, Cell
         yield "ci_confidence [fraction]", found.confidence
         yield "ci_replicates [count]", found.replicates
         yield "ci_seed", found.seed
+
+
+def _unit(figure: str) -> str:
+    return next((unit for begin, unit in UNITS.items() if figure.startswith(begin)), "fraction")
+
+
+def _lead(board: Leaderboard, i: int) -> Iterator[tuple[str, Cell]]:
+    """By how much the row is ahead of the next one."""
+    lead, unit = board.leads[i], _unit(board.figure)
+    if lead is not None:
+        yield f"{board.figure}_lead [{unit}]", lead.value
+        yield f"{board.figure}_lead_low [{unit}]", lead.interval.low
+        yield f"{board.figure}_lead_high [{unit}]", lead.interval.high
 
 
 def _costs(record: RunRecord) -> Iterator[tuple[str, Cell]]:
@@ -254,8 +268,9 @@ def markdown(board: Leaderboard, *, picture: str | None = None) -> str:
 
 LEGEND = (
     "In brackets: the interval of a bootstrap over images; times are at most (≤) so long at 99 % confidence. ● is on "
-    "the Pareto front of accuracy against this cost, ○ behind it by less than the intervals can tell. Neighbours whose "
-    "intervals overlap may change places on other images."
+    "the Pareto front of accuracy against this cost, ○ behind it by less than the intervals can tell. How far a row is "
+    "ahead of the next has an interval of its own, on the same draws of images; neighbours between whom it holds 0, or "
+    "whose draws were not kept and whose intervals overlap, may change places on other images."
 )
 QUOTED = (
     "Quoted from others, of the published sizes on other data: not measured here, not comparable with the table above. "
@@ -268,6 +283,11 @@ def _row(board: Leaderboard, i: int) -> dict[str, str]:
     value, low, high = accuracy(record, board.figure)
     ends = "" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]"
     cells = {"model": record.model.label, _heading(board): "n/a" if math.isnan(value) else f"{value:.3f}{ends}"}
+    if any(board.leads):
+        lead = board.leads[i]
+        cells["ahead of the next [95 %]"] = (
+            f"{lead.value:.3f} [{lead.interval.low:.3f}, {lead.interval.high:.3f}]" if lead else ""
+        )
     for axis in AXES:
         cost = axis.estimate(record)[0]
         bound = _bound(timing, "p50") if axis.name == "latency" and timing else ""

@@ -13,7 +13,7 @@ from cvbench.intervals import Interval
 from cvbench.leaderboard import AXES, leaderboard, leaderboards, sign
 from cvbench.records import Model, RunRecord
 from cvbench.result import Result, Signature
-from run_records import MADE, TRUTH, cost, record, score, timing
+from run_records import MADE, TRUTH, cost, draws, record, score, timing
 
 
 def labels(records: tuple[RunRecord, ...]) -> list[str]:
@@ -47,6 +47,36 @@ def test_errors_are_better_the_lower_they_are() -> None:
     assert [sign(name) for name in ("NME", "FR@0.1", "EPE", "PA-MPJPE", "MPJPE_groups", "PCK@150", "AP")] == [
         -1
     ] * 5 + [1] * 2
+
+
+def test_a_row_is_ahead_of_the_next_by_pairs_of_draws() -> None:
+    records = [
+        record("first", 0.40, bootstrap=draws(0.40)),
+        record("second", 0.39, bootstrap=draws(0.39, noise=1)),
+        record("third", 0.3895, bootstrap=draws(0.3895, noise=2)),
+        record("other", 0.2, bootstrap=replace(draws(0.2), seed=1)),
+        record("bare", 0.1),
+    ]
+    board = leaderboard(records)
+    assert [record.model.name for record in board.records] == ["first", "second", "third", "other", "bare"]
+    first, second, *unknown = board.leads
+    assert unknown == [None, None, None]
+    assert first is not None
+    assert second is not None
+    assert first.value == pytest.approx(0.01)
+    assert first.interval.low == pytest.approx(0.01 - 0.0196, abs=0.002)  # what both have in common cancels out
+    assert second.tie
+    assert not leaderboard([records[0], record("far", 0.37, bootstrap=draws(0.37))]).leads[0].tie
+
+
+def test_of_errors_the_lower_is_ahead() -> None:
+    def of(name: str, error: float) -> RunRecord:
+        result = Result("landmarks.nme@1", {"NME": error}, Signature("landmarks.nme@1"), inputs=TRUTH, made_by=MADE)
+        return record(name, accuracy=result, intervals={}, bootstrap=draws(error, "NME"))
+
+    lead, last = leaderboard([of("worse", 0.08), of("better", 0.03)]).leads
+    assert lead is not None
+    assert (lead.value, last) == (pytest.approx(0.05), None)
 
 
 def test_each_benchmark_has_a_board() -> None:

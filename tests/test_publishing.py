@@ -19,7 +19,7 @@ from cvbench.errors import MissingDependency
 from cvbench.leaderboard import Leaderboard, leaderboard
 from cvbench.records import Model, Published, RunRecord
 from cvbench.result import Result, Signature
-from run_records import MADE, TRUTH, record, score, timing
+from run_records import MADE, TRUTH, draws, record, score, timing
 
 FAILED = RunRecord(Model("bad"), "scenes.detection", error="RuntimeError: out\nof memory", made_by=MADE)
 
@@ -66,6 +66,16 @@ def test_published_numbers_have_columns_of_their_own(board: Leaderboard) -> None
         "published_source": "the authors' code; the authors' page",
     }
     assert "14437349" not in {cell for name, cell in first.items() if name not in published}
+
+
+def test_a_row_says_how_far_ahead_of_the_next_it_is() -> None:
+    board = leaderboard([record("a", 0.4, bootstrap=draws(0.4)), record("b", 0.3, bootstrap=draws(0.3))])
+    first, last = rows(board)
+    assert [float(first[f"AP_lead{end} [fraction]"]) for end in ("", "_low", "_high")] == pytest.approx([0.1] * 3)
+    assert last["AP_lead [fraction]"] == ""
+    header, _, *body = publishing.markdown(board).split("\n\n")[2].splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")][2] for line in (header, *body)]
+    assert cells == ["ahead of the next [95 %]", "0.100 [0.100, 0.100]", ""]
 
 
 def test_what_is_quoted_from_memory_is_marked() -> None:
