@@ -3,7 +3,6 @@
 MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 BIN := .venv/bin
-SAMPLE := .cache/sample
 
 .PHONY: setup run test bench
 
@@ -16,9 +15,10 @@ setup: .venv/ready
 		-c constraints.txt -e '.[board,files,models,plots,test]'
 	touch $@
 
+# Evaluates the bundled models: accuracy, cost and speed, one record each, then the tables and pictures.
 run: setup
-	$(BIN)/python scripts/make_sample.py $(SAMPLE)
-	$(BIN)/cvbench score coco.bbox $(SAMPLE)/gt.json $(SAMPLE)/pred.json
+	$(BIN)/cvbench run
+	$(BIN)/cvbench leaderboard
 
 # The compiled suite checks every index; the second one runs the same kernels as plain Python. Numba does not notice that a
 # kernel which others call has changed, so compiled kernels are kept for exactly these sources.

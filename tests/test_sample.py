@@ -1,4 +1,4 @@
-"""The sample data set of `make run`: the same on every run, and worth a look."""
+"""The sample data set of the README: the same on every run, and worth a look."""
 
 from __future__ import annotations
 
