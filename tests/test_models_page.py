@@ -11,6 +11,7 @@ import torch
 
 from cvbench.benchmarks import BENCHMARKS, FILE_TASKS, find
 from cvbench.errors import InputError
+from cvbench.models import models
 from cvbench.running import evaluate
 from perfect import cached
 from reference_models.training import CHECKPOINT_SECONDS, Recipe
@@ -47,3 +48,13 @@ def test_the_recipe_is_what_the_page_says() -> None:
     listed = TEXT.partition("by a dict `RECIPE` of ")[2].partition(".\n")[0]
     assert re.findall(r"`(\w+)`", listed) == [each.name for each in fields(Recipe)]
     assert f"every {CHECKPOINT_SECONDS:.0f} seconds" in TEXT
+
+
+def test_trainings_took_as_long_as_the_page_says() -> None:
+    found = re.search(r"took (\d+) to (\d+) minutes each, with one thread", TEXT)
+    assert found is not None
+    trainings = [entry.card.training for entry in models().values()]
+    facts = [training.facts for training in trainings if training is not None]
+    minutes = [float(own["seconds"]) / 60 for own in facts]
+    assert [int(found[1]), int(found[2])] == [round(min(minutes)), round(max(minutes))]
+    assert {(own["threads"], own["device"]) for own in facts} == {(1, "cpu")}
