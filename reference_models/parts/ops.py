@@ -161,7 +161,7 @@ def _suppressed(
     order = scores.argsort(descending=True, stable=True)
     groups = torch.zeros_like(order) if groups is None else groups[order]
     kept = torch.ones_like(order, dtype=torch.bool)
-    for group in groups.unique().tolist():
+    for group in set(groups.tolist()):
         own = groups == group
         ordered = boxes[order[own]]
         kept[own] = decide((box_iou(ordered, ordered) > threshold).triu(diagonal=1))
