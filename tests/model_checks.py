@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reference_models.model import Model, Prediction, Target
+from reference_models.model import Model, Prediction, Raw, Target
 
 
 def noise(images: int, side: int, seed: int = 0) -> Tensor:
@@ -69,6 +69,15 @@ def check_everything_learns(model: Model, images: Tensor, targets: list[Target])
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
     return terms
+
+
+def check_what_is_learnt_is_found(model: Model, raw: Raw, target: Target) -> None:
+    """Nothing is left to learn from raw outputs that say exactly the target, and they are decoded to its objects."""
+    assert all(term < 1e-6 for term in model.loss(raw, [target]).values())
+    (found,) = model.postprocess(raw)
+    order, expected = found["boxes"][:, 0].argsort(), target["boxes"][:, 0].argsort()
+    torch.testing.assert_close(found["boxes"][order], target["boxes"][expected])
+    assert torch.equal(found["labels"][order], target["labels"][expected] + 1), "category ids begin at 1"
 
 
 def check_learns_by_heart(model: Model, images: Tensor, targets: list[Target], steps: int, rate: float = 2e-3) -> Any:

@@ -12,6 +12,7 @@ from model_checks import (
     check_batch_equals_singles,
     check_everything_learns,
     check_learns_by_heart,
+    check_what_is_learnt_is_found,
     noise,
     nothing,
     picture_of,
@@ -94,12 +95,7 @@ def ideal(model: RetinaNet) -> Raw:
 
 def test_what_the_loss_asks_for_decodes_to_the_targets() -> None:
     model = nano()
-    raw = ideal(model)
-    assert all(term < 1e-6 for term in model.loss(raw, [TARGET]).values())
-    (found,) = model.postprocess(raw)
-    order = found["boxes"][:, 0].argsort()
-    torch.testing.assert_close(found["boxes"][order], BOXES)
-    assert found["labels"][order].tolist() == [8, 1, 1], "category ids begin at 1"
+    check_what_is_learnt_is_found(model, ideal(model), TARGET)
 
 
 def test_each_term_is_over_the_anchors_that_stand_for_objects() -> None:
