@@ -242,13 +242,13 @@ def decode_pixels(counts: Counts, offsets: Int, pixels: Bytes) -> None:
 
 
 @kernel
-def string_lengths(codes: Bytes, offsets: Int, lengths: Int) -> None:
-    """Number of runs in each of the compressed strings ``codes[offsets[n]:offsets[n + 1]]``.
+def string_lengths(codes: Bytes, offsets: Int, lengths: Int, start: int, stop: int) -> None:
+    """Number of runs in the compressed strings ``start:stop``, which are ``codes[offsets[n]:offsets[n + 1]]``.
 
     0 for the empty string and for one that is not of the code: a byte below 48 or above 111, or an end in the middle
     of a number.
     """
-    for n in range(len(offsets) - 1):
+    for n in range(start, stop):
         runs = foreign = last = np.int64(0)
         for k in range(offsets[n], offsets[n + 1]):
             code = np.int64(codes[k]) - 48
@@ -259,14 +259,14 @@ def string_lengths(codes: Bytes, offsets: Int, lengths: Int) -> None:
 
 
 @kernel
-def string_counts(codes: Bytes, starts: Int, offsets: Int, counts: Counts) -> None:
-    """Decode compressed strings, which begin at `starts`, to the runs ``counts[offsets[n]:offsets[n + 1]]``.
+def string_counts(codes: Bytes, starts: Int, offsets: Int, counts: Counts, start: int, stop: int) -> None:
+    """Decode the compressed strings ``start:stop``, which begin at `starts`, to ``counts[offsets[n]:offsets[n + 1]]``.
 
     Six bits per byte, least significant first: five bits of the number, then whether more follow. The last of the five
     bits is the sign. From the fourth run on the number is the difference to the run two before. A negative run, or a
     number of more bytes than a run can need, becomes a run longer than any image.
     """
-    for n in range(len(offsets) - 1):
+    for n in range(start, stop):
         p = starts[n]
         for k in range(offsets[n], offsets[n + 1]):
             code = np.int64(codes[p]) - 48

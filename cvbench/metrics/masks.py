@@ -23,6 +23,7 @@ Boundaries are those of boundary-iou-api (Cheng et al., "Boundary IoU", CVPR 202
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain, pairwise
 from typing import Any
 
@@ -234,13 +235,48 @@ def masks_from_polygons(
     >>> rle_decode(masks)[0].tolist()
     [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
     """
-    sizes = _checked_sizes(sizes, len(polygons))
     try:
         masks = offsets_of(_lengths(polygons))
         numbers = _lengths([part for parts in polygons for part in parts])
         xy = np.fromiter(chain.from_iterable(chain.from_iterable(polygons)), np.float64, numbers.sum())
     except (TypeError, ValueError) as error:
         raise InputError(f"{error}; expected x, y, x, y, ... for each part of each mask", where="polygons") from None
+
+    return masks_from_flat_polygons(xy, offsets_of(numbers), masks, sizes, threads=threads)
+
+
+def masks_from_flat_polygons(xy: Float, parts: Int, masks: Int, sizes: ArrayLike, *, threads: int | None = 1) -> Masks:
+    """Rasterise polygons whose coordinates stand one after another in one array.
+
+    Parameters
+    ----------
+    xy : (C,) float64
+        ``x, y, x, y, ...`` in pixels.
+    parts : (P + 1,) int64
+        Part *p* is ``xy[parts[p]:parts[p + 1]]``.
+    masks : (N + 1,) int64
+        Mask *n* has the parts ``masks[n]:masks[n + 1]``.
+    sizes, threads
+        As of `masks_from_polygons`.
+
+    Returns
+    -------
+    Masks
+        N masks.
+
+    Raises
+    ------
+    InputError
+        As `masks_from_polygons`.
+
+    Examples
+    --------
+    >>> square = np.array([1.0, 1, 3, 1, 3, 3, 1, 3])
+    >>> rle_area(masks_from_flat_polygons(square, np.array([0, 8]), np.array([0, 1]), (4, 4))).tolist()
+    [4.0]
+    """
+    sizes = _checked_sizes(sizes, len(masks) - 1)
+    numbers = np.diff(parts)
 
     def place(part: int) -> str:
         n = _owner(masks, part)
@@ -251,9 +287,9 @@ def masks_from_polygons(
     for part in np.flatnonzero((numbers < 6) | (numbers % 2 == 1))[:1]:
         raise InputError(f"{numbers[part]} numbers; expected x and y of three points or more", where=place(part))
     for k in np.flatnonzero(~(np.abs(xy) <= FARTHEST))[:1]:
-        where = place(_owner(offsets_of(numbers), k))
+        where = place(_owner(parts, k))
         raise InputError(f"coordinate {xy[k]}; expected pixels, no farther than {FARTHEST}", where=where)
-    return _rasterise(xy, offsets_of(numbers // 2), masks, sizes, threads)
+    return _rasterise(xy, parts // 2, masks, sizes, threads)
 
 
 def masks_from_boxes(boxes: ArrayLike, sizes: ArrayLike, *, threads: int | None = 1) -> Masks:
@@ -327,17 +363,47 @@ def masks_from_counts(counts: Sequence[Sequence[int]], sizes: ArrayLike, *, chec
         ...
     cvbench.errors.InputError: counts[0]: 4 runs cover 5 pixels; expected 6 (height 2, width 3)
     """
-    sizes = _checked_sizes(sizes, len(counts))
     try:
         offsets = offsets_of(_lengths(counts))
         runs = np.fromiter(chain.from_iterable(counts), np.float64, offsets[-1])
     except (TypeError, ValueError) as error:
         raise InputError(f"{error}; expected a list of run lengths for each mask", where="counts") from None
-    for k in np.flatnonzero(~((runs >= 0) & (runs < kernels.WRAP) & (runs == np.floor(runs))))[:1]:
+    return masks_from_flat_counts(runs, offsets, sizes, check=check)
+
+
+def masks_from_flat_counts(counts: NDArray[Any], offsets: Int, sizes: ArrayLike, *, check: bool = True) -> Masks:
+    """Masks from run lengths that stand one after another in one array.
+
+    Parameters
+    ----------
+    counts : (C,) of any integers, or float64
+        Run lengths in pixels.
+    offsets : (N + 1,) int64
+        Mask *n* is ``counts[offsets[n]:offsets[n + 1]]``.
+    sizes, check
+        As of `masks_from_counts`.
+
+    Returns
+    -------
+    Masks
+        N masks.
+
+    Raises
+    ------
+    InputError
+        As `masks_from_counts`.
+
+    Examples
+    --------
+    >>> rle_area(masks_from_flat_counts(np.array([2, 1, 1, 2, 6]), np.array([0, 4, 5]), (2, 3))).tolist()
+    [3.0, 0.0]
+    """
+    sizes = _checked_sizes(sizes, len(offsets) - 1)
+    for k in np.flatnonzero(~((counts >= 0) & (counts < kernels.WRAP) & (counts == np.floor(counts))))[:1]:
         n = _owner(offsets, k)
-        message = f"run {k - offsets[n]} is {runs[k]}; expected a whole number of pixels"
+        message = f"run {k - offsets[n]} is {counts[k]}; expected a whole number of pixels"
         raise InputError(message, where=f"counts[{n}]")
-    masks = Masks(runs.astype(np.uint32), offsets, sizes)
+    masks = Masks(counts.astype(np.uint32), offsets, sizes)
     if check:
         _check_runs(masks, "counts")
     return masks
@@ -379,27 +445,54 @@ def masks_from_strings(
         ...
     cvbench.errors.InputError: strings[0]: not of the code of compressed masks: byte 32 (' ') at 4; expected 48 to 111
     """
-    sizes = _checked_sizes(sizes, len(strings))
     for n, string in enumerate(strings):
         if not isinstance(string, str | bytes):
             raise InputError(f"a {type(string).__name__}; expected str or bytes", where=f"strings[{n}]")
+    encoded = [s.encode("utf-8", "surrogatepass") if isinstance(s, str) else s for s in strings]
+    codes = np.frombuffer(b"".join(encoded), np.uint8)
+    return masks_from_flat_strings(codes, offsets_of(_lengths(encoded)), sizes, check=check, threads=threads)
 
-    def codes_of(start: int, stop: int) -> list[bytes]:
-        return [s.encode("utf-8", "surrogatepass") if isinstance(s, str) else s for s in strings[start:stop]]
 
-    def runs(start: int, stop: int, lengths: Int) -> Counts:
-        encoded = codes_of(start, stop)
-        codes, starts = np.frombuffer(b"".join(encoded), np.uint8), offsets_of(_lengths(encoded))
-        kernels.string_lengths(codes, starts, lengths[start:stop])
-        offsets = offsets_of(lengths[start:stop])
-        counts = np.empty(offsets[-1], np.uint32)
-        kernels.string_counts(codes, starts, offsets, counts)
-        return counts
+def masks_from_flat_strings(
+    codes: NDArray[np.uint8], offsets: Int, sizes: ArrayLike, *, check: bool = True, threads: int | None = 1
+) -> Masks:
+    """Masks from COCO's compressed strings that stand one after another in one array.
 
-    masks = _in_chunks(runs, sizes, threads)
+    Parameters
+    ----------
+    codes : (B,) uint8
+        The bytes of all strings.
+    offsets : (N + 1,) int64
+        String *n* is ``codes[offsets[n]:offsets[n + 1]]``.
+    sizes, check, threads
+        As of `masks_from_strings`.
+
+    Returns
+    -------
+    Masks
+        N masks.
+
+    Raises
+    ------
+    InputError
+        As `masks_from_strings`.
+
+    Examples
+    --------
+    >>> masks_from_flat_strings(np.frombuffer(b"21116", np.uint8), np.array([0, 4, 5]), (2, 3)).counts.tolist()
+    [2, 1, 1, 2, 6]
+    """
+    sizes = _checked_sizes(sizes, len(offsets) - 1)
+    lengths = np.empty(len(sizes), np.int64)
+    spread = partial(map_ranges, n=len(sizes), threads=threads, chunk=CHUNK)
+    spread(lambda start, stop: kernels.string_lengths(codes, offsets, lengths, start, stop))
+    runs = offsets_of(lengths)
+    counts = np.empty(runs[-1], np.uint32)
+    spread(lambda start, stop: kernels.string_counts(codes, offsets, runs, counts, start, stop))
+    masks = Masks(counts, runs, sizes)
     if check:
-        for n in np.flatnonzero(np.diff(masks.offsets) == 0)[:1]:
-            raise InputError(_string_fault(*codes_of(n, n + 1)), where=f"strings[{n}]")
+        for n in np.flatnonzero(lengths == 0)[:1]:
+            raise InputError(_string_fault(codes[offsets[n] : offsets[n + 1]].tobytes()), where=f"strings[{n}]")
         _check_runs(masks, "strings")
     return masks
 

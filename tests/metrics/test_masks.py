@@ -20,6 +20,9 @@ from cvbench.metrics.masks import (
     mask_iou,
     masks_from_boxes,
     masks_from_counts,
+    masks_from_flat_counts,
+    masks_from_flat_polygons,
+    masks_from_flat_strings,
     masks_from_polygons,
     masks_from_strings,
     rle_area,
@@ -118,6 +121,21 @@ def test_many_polygons_are_many_masks_at_any_number_of_threads(cases):
     masks = masks_from_polygons(parts, image_sizes)
     assert runs_of(masks) == [runs_of(masks_from_polygons([p], s))[0] for p, s in zip(parts, image_sizes, strict=True)]
     assert masks.sizes.tolist() == image_sizes.tolist()
+
+
+def test_flat_arrays_are_refused_where_lists_are():
+    squares, one_each = np.tile(SQUARE, 2).astype(float), np.array([0, 1, 2])
+    with pytest.raises(InputError, match=r"^polygons\[1\]\[0\]: 7 numbers; expected x and y of three"):
+        masks_from_flat_polygons(squares[:-1], np.array([0, 8, 15]), one_each, (4, 4))
+    squares[-1] = np.inf
+    with pytest.raises(InputError, match=r"^polygons\[1\]\[0\]: coordinate inf; expected pixels"):
+        masks_from_flat_polygons(squares, np.array([0, 8, 16]), one_each, (4, 4))
+    with pytest.raises(InputError, match=r"^strings\[1\]: ends in the middle of a number"):
+        masks_from_flat_strings(np.frombuffer(b"6P", np.uint8), one_each, (2, 3))
+    with pytest.raises(InputError, match=r"^counts\[1\]: run 0 is 6\.5; expected a whole number"):
+        masks_from_flat_counts(np.array([6.0, 6.5]), one_each, (2, 3))
+    with pytest.raises(InputError, match=r"^sizes have the shape \(3, 2\)"):
+        masks_from_flat_strings(np.frombuffer(b"66", np.uint8), one_each, [(2, 3)] * 3)
 
 
 def test_a_polygon_as_wide_as_coordinates_go_covers_the_image():
