@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cvbench.io import read_detections, read_ground_truth
 from cvbench.metrics.detection import DetectionParams, count, summarize
-from workload import Size, columns, files
+from rows import ROWS
+from turns import FOLDER, worker
+from workload import Size, columns
 
 PARAMS = DetectionParams.of("bbox")
 
@@ -34,7 +35,8 @@ def test_summarize_a_sum_of_shards(benchmark: Any) -> None:
     assert 0 < benchmark(summarize, state).values["AP"] < 1
 
 
-def test_read(benchmark: Any, folder: Path) -> None:
-    gt, dt = files(Size(), folder)
+def test_read(benchmark: Any) -> None:
+    worker("boxes", "-", "500k", 1)
+    gt, dt = ROWS["boxes"].paths_in(FOLDER, "500k")
     truth = read_ground_truth(gt, "bbox").columns
     assert len(benchmark(read_detections, dt, truth, "bbox").columns) == 500_000

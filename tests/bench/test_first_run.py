@@ -12,12 +12,13 @@ from time import perf_counter
 
 import pytest
 
-from workload import Size, files
+from workload import Size, write_files
 
 
 @pytest.mark.parametrize("task", ["coco.bbox"])
-def test_first_and_second_run(task: str, folder: Path, tmp_path: Path, report: Callable[[str], None]) -> None:
-    gt, dt = files(Size(10, 100, 500, 5), folder)
+def test_first_and_second_run(task: str, tmp_path: Path, report: Callable[[str], None]) -> None:
+    gt, dt = tmp_path / "gt.json", tmp_path / "dt.json"
+    write_files("boxes", Size(10, 100, 500, 5), gt, dt)
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "cvbench", "score", task, str(gt), str(dt)]
     seconds, told = [], []

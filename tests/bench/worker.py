@@ -1,71 +1,119 @@
-"""One engine, one fresh process: ``worker.py ENGINE GT DT ROUNDS`` prints seconds per phase and the figures as JSON."""
+"""One engine on one row in one fresh process.
+
+``worker.py ROW ENGINE SIZE THREADS FOLDER`` prints as JSON the seconds of the import, of the first round and of the
+rounds after it, each as ``[wall, processor]`` by stage, the memory in MB before the first round (`base_mb`) and the
+most until its end (`peak_mb`), and the figures. ``worker.py ROW - SIZE - FOLDER`` makes the data and ends.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import json
+import resource
 import sys
-from collections.abc import Callable
-from time import perf_counter
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
 
-PEERS = {
-    "pycocotools": ("pycocotools.coco", "pycocotools.cocoeval", "COCOeval"),
-    "hotcoco": ("hotcoco", "hotcoco", "COCOeval"),
-    "ultrafast-pycocotools": ("ultrafast_pycocotools", "ultrafast_pycocotools", "COCOeval"),
-    "faster-coco-eval": ("faster_coco_eval", "faster_coco_eval", "COCOeval_faster"),
-}
+from rows import ROWS
 
-Phases = dict[str, float]
+SECONDS, MOST = 0.5, 20
+"""Rounds after the first one: at least two, or one where a round takes `LONG`; more while all take less than this."""
+LONG = 3.0
 
-
-def ours() -> Callable[[str, str], tuple[Phases, list[float]]]:
-    from cvbench.io import read_detections, read_ground_truth
-    from cvbench.metrics.detection import DetectionParams, count, summarize
-
-    def run(gt: str, dt: str) -> tuple[Phases, list[float]]:
-        start = perf_counter()
-        truth = read_ground_truth(gt, "bbox").columns
-        found = read_detections(dt, truth, "bbox").columns
-        loaded = perf_counter()
-        values = summarize(count(truth, found, DetectionParams.of("bbox"))).values
-        return {"load": loaded - start, "evaluate": perf_counter() - loaded}, list(values.values())
-
-    return run
+Times = dict[str, tuple[float, float]]
 
 
-def peer(name: str) -> Callable[[str, str], tuple[Phases, list[float]]]:
-    coco_home, eval_home, eval_name = PEERS[name]
-    coco = importlib.import_module(coco_home).COCO
-    evaluation_type = getattr(importlib.import_module(eval_home), eval_name)
+class Clock:
+    """Wall and processor seconds since it was made."""
 
-    def run(gt: str, dt: str) -> tuple[Phases, list[float]]:
-        start = perf_counter()
-        truth = coco(gt)
-        found = truth.loadRes(dt)
-        loaded = perf_counter()
-        evaluation = evaluation_type(truth, found, "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-        phases = {"load": loaded - start, "evaluate": perf_counter() - loaded}
-        return phases, [float(value) for value in evaluation.stats[:12]]
+    def __init__(self) -> None:
+        self.start = perf_counter(), process_time()
 
-    return run
+    def seconds(self) -> tuple[float, float]:
+        return perf_counter() - self.start[0], process_time() - self.start[1]
+
+
+def most_memory() -> float:
+    """The most memory that this program has had, in MB; without what its parent had where the system tells."""
+    with contextlib.suppress(OSError):
+        status = Path("/proc/self/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+    units = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / units
+
+
+def attribute(path: str) -> Any:
+    """What ``module:name`` names."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def make_files(row_name: str, size: str, folder: Path) -> None:
+    """Write what the row reads, where that is missing."""
+    row = ROWS[row_name]
+    paths = row.paths_in(folder, size)
+    if not all(path.exists() for path in paths):
+        folder.mkdir(parents=True, exist_ok=True)
+        attribute(row.data)(row.kind, row.sizes[size], paths)
+
+
+def measured(row_name: str, engine_name: str, size: str, threads: int, folder: Path) -> dict[str, Any]:
+    row = ROWS[row_name]
+    engine = row.engines[engine_name]
+    clock = Clock()
+    for module in engine.imports:
+        importlib.import_module(module)
+    imported = clock.seconds()
+    paths = row.paths_in(folder, size)
+    data = paths or attribute(row.data)(row.kind, row.sizes[size], paths)
+    arguments = () if row.argument is None else (row.argument,)
+    stages = attribute(engine.make)(*arguments, data, threads)
+
+    def one_round() -> tuple[Times, list[float]]:
+        gc.collect()
+        times: Times = {}
+        loaded = None
+        if stages.load is not None:
+            clock = Clock()
+            loaded = stages.load()
+            times["load"] = clock.seconds()
+        clock = Clock()
+        figures = stages.evaluate(loaded)
+        times["evaluate"] = clock.seconds()
+        return times, figures
+
+    base = most_memory()
+    first, figures = one_round()
+    peak = most_memory()
+    rounds: list[Times] = []
+    spent, least = 0.0, 1 if sum(wall for wall, _ in first.values()) > LONG else 2
+    while len(rounds) < least or (spent < SECONDS and len(rounds) < MOST):
+        times, again = one_round()
+        assert json.dumps(again) == json.dumps(figures), "another round, other figures"  # NaN is like NaN
+        rounds.append(times)
+        spent += sum(wall for wall, _ in times.values())
+    return {
+        "import": imported,
+        "first": first,
+        "rounds": rounds,
+        "base_mb": base,
+        "peak_mb": peak,
+        "figures": figures,
+    }
 
 
 def main() -> None:
-    engine, gt, dt, rounds = sys.argv[1:]
-    talk = io.StringIO()
-    start = perf_counter()
-    with contextlib.redirect_stdout(talk):
-        run = ours() if engine == "cvbench" else peer(engine)
-        imported = perf_counter() - start
-        results = [run(gt, dt) for _ in range(int(rounds))]
-    figures = results[0][1]
-    assert all(result[1] == figures for result in results)
-    json.dump({"import": imported, "rounds": [phases for phases, _ in results], "figures": figures}, sys.stdout)
+    row, engine, size, threads, folder = sys.argv[1:]
+    if engine == "-":
+        make_files(row, size, Path(folder))
+        return
+    with contextlib.redirect_stdout(io.StringIO()):
+        answer = measured(row, engine, size, int(threads), Path(folder))
+    json.dump(answer, sys.stdout)
 
 
 if __name__ == "__main__":
