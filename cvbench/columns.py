@@ -258,6 +258,15 @@ def offsets_of(lengths: NDArray[Any]) -> Int:
     return offsets
 
 
+def sums_by_image(numbers: NDArray[Any], offsets: Int) -> Int:
+    """(I,) the sums of integers, or the numbers of flags, of the rows of each image.
+
+    >>> sums_by_image(np.array([5, 6, 7]), np.array([0, 2, 2, 3])).tolist()
+    [11, 0, 7]
+    """
+    return np.diff(offsets_of(numbers)[offsets])
+
+
 def image_of_rows(offsets: Int) -> Int:
     """The image index of every row of columns with these `offsets`."""
     return np.repeat(np.arange(len(offsets) - 1, dtype=np.int64), np.diff(offsets))

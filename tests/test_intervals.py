@@ -154,7 +154,7 @@ def test_unknown_figures_and_confidences_are_refused() -> None:
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     rng, runs, held = np.random.default_rng(0), 400, 0
-    state = State(np.arange(60), np.zeros(60, np.int64))
+    state = State(np.arange(60), np.zeros(60, np.int64), {})
     for run in range(runs):
         errors = rng.normal(3.0, 1.0, 60)
 

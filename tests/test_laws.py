@@ -214,6 +214,23 @@ def test_a_weight_is_a_number_of_copies(case: Case, knobs: Knobs, data: st.DataO
 
 
 @every_metric
+@given(knobs=knobs(10), data=st.data())
+def test_images_taken_from_a_state_are_those_counted_alone(case: Case, knobs: Knobs, data: st.DataObject) -> None:
+    images = case.images(knobs)
+    kept = data.draw(st.lists(st.booleans(), min_size=len(images), max_size=len(images)))
+    state = fed(case, images).state
+    ids = [gt["image_id"] for (gt, _), chosen in zip(images, kept, strict=True) if chosen]
+    taken = state.take_images(np.isin(state.image_ids, ids))
+    alone = fed(case, [pair for pair, chosen in zip(images, kept, strict=True) if chosen]).state
+    assert taken.counts == alone.counts
+    taken, alone = taken.align([alone])
+    for name, one in vars(taken).items():
+        other = getattr(alone, name)
+        if not isinstance(one, np.ndarray) or len(one) or len(other):  # without rows, nobody knows how many columns
+            np.testing.assert_equal(one, other, name)
+
+
+@every_metric
 @given(knobs=knobs(10))
 def test_the_contract_of_a_metric(case: Case, knobs: Knobs) -> None:
     images = case.images(knobs)
@@ -237,6 +254,15 @@ def test_an_image_counts_once(case: Case) -> None:
         fed(case, [images[0], images[0]])
     with pytest.raises(MismatchError, match="1 image ids occur more than once"):
         fed(case, images).merge(fed(case, images[:1]))
+
+
+@every_metric
+def test_images_are_taken_by_flags(case: Case) -> None:
+    state = fed(case, case.images(Knobs(0, 2, 1, 2, 2, 5, True, False, 1, False))).state
+    for chosen in ([True], [0, 1]):
+        with pytest.raises(ValueError, match=r"expected bool \(2,\), one per image"):
+            state.take_images(np.array(chosen))
+    assert state.take_images(np.ones(2, np.bool_)) is state
 
 
 def test_states_under_other_rules_do_not_merge() -> None:

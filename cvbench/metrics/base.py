@@ -10,38 +10,46 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, dataclass, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Int
+from cvbench.columns import Bool, Int
 from cvbench.errors import InputError, MismatchError
 
 S = TypeVar("S", bound="State")
 M = TypeVar("M", bound="Metric[Any]")
 
 
-ROWS = {"merge": "rows"}
-"""Metadata of a field of a `State` with one entry per row; merging joins them."""
+def rows_of(image: str) -> dict[str, str]:
+    """Metadata of a field of a `State` with one entry per row; the field called `image` says whose rows they are.
 
-IMAGE_ROWS = {"merge": "image"}
+    Merging joins them, and taking images takes their rows. A field that some rules leave empty may have no rows at all.
+    """
+    return {"kind": "rows", "image": image}
+
+
+IMAGE_ROWS = {"kind": "image"}
 """Of a field that holds, for each row, the index of its image; merging joins and shifts them."""
 
-TABLE = {"merge": "table"}
+PER_IMAGE = {"kind": "images"}
+"""Of a field with one entry per image."""
+
+TALLIES = {"kind": "tallies"}
+"""Of a field with named integers of each image."""
+
+TABLE = {"kind": "table"}
 """Of a field that rows point into; `State.align` makes it the same in all states before they merge."""
 
-COUNTS = {"merge": "counts"}
-"""Of a field with named integers; merging adds them."""
-
-CONSTANT = {"merge": "constant"}
+CONSTANT = {"kind": "constant"}
 """Of a field that must be equal in all states for them to merge."""
 
 
 @dataclass(frozen=True)
 class State:
-    """Counts of a set of images; subclasses add fields and say in their metadata how they merge.
+    """Counts of a set of images; subclasses add fields and say in their metadata what they are.
 
     Attributes
     ----------
@@ -51,13 +59,21 @@ class State:
         0 for an id that the caller gave. Otherwise the id is only a running number, which an image of another shard may
         bear too, and the digest of the image's content tells the two apart, so that their order does not hang on who
         merges whom.
+    tallies : dict of str to (I,) int64
+        What each image had, and what became of it; `counts` are the sums.
     """
 
-    image_ids: NDArray[Any]
-    digests: Int
+    image_ids: NDArray[Any] = field(metadata=PER_IMAGE)
+    digests: Int = field(metadata=PER_IMAGE)
+    tallies: dict[str, Int] = field(metadata=TALLIES)
 
     def __len__(self) -> int:
         return len(self.image_ids)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Images, and the sums of their `tallies`."""
+        return {"images": len(self)} | {name: int(numbers.sum()) for name, numbers in self.tallies.items()}
 
     def image_order(self) -> Int:
         """(I,) the place of each image when images are sorted by id, then digest."""
@@ -78,6 +94,37 @@ class State:
     def align(self: S, others: list[S]) -> list[S]:
         """Bring states to common index tables before their rows are joined; subclasses with such tables override it."""
         return [self, *others]
+
+    def take_images(self: S, chosen: Bool) -> S:
+        """The state of some images, the same as if they alone had been counted.
+
+        Index tables stay as they are: a category or group that only other images had is one without rows.
+
+        Parameters
+        ----------
+        chosen : (I,) bool
+        """
+        chosen = np.asarray(chosen)
+        if chosen.shape != (len(self),) or chosen.dtype != np.bool_:
+            raise InputError(f"chosen is {chosen.dtype} {chosen.shape}; expected bool ({len(self)},), one per image")
+        if chosen.all():
+            return self
+        place, rows = np.cumsum(chosen) - 1, {}
+        changes: dict[str, Any] = {}
+        for f in fields(self):
+            if f.metadata["kind"] == "image":
+                image = getattr(self, f.name)
+                rows[f.name] = np.flatnonzero(chosen[image])
+                changes[f.name] = place[image[rows[f.name]]].astype(image.dtype)
+        for f in fields(self):
+            kind, value = f.metadata["kind"], getattr(self, f.name)
+            if kind == "rows":
+                changes[f.name] = value[rows[f.metadata["image"]]] if len(value) else value
+            elif kind == "images":
+                changes[f.name] = value[chosen]
+            elif kind == "tallies":
+                changes[f.name] = {name: numbers[chosen] for name, numbers in value.items()}
+        return replace(self, **changes)
 
 
 def merge(states: Iterable[S]) -> S:
@@ -101,15 +148,19 @@ def merge(states: Iterable[S]) -> S:
 
 
 def _merged(f: Field[Any], values: list[Any], shifts: Int) -> Any:
-    kind = f.metadata.get("merge", "rows")
-    if kind == "rows":
+    kind = f.metadata["kind"]
+    if kind in ("rows", "images"):
         filled = [value for value in values if len(value)]
         return np.concatenate(filled) if filled else values[0]
     if kind == "image":
         return np.concatenate([value + value.dtype.type(shift) for value, shift in zip(values, shifts, strict=False)])
-    if kind == "counts":
+    if kind == "tallies":
         names = dict.fromkeys(name for value in values for name in value)
-        return {name: sum(value.get(name, 0) for value in values) for name in names}
+        none = [np.zeros(n, np.int64) for n in np.diff(shifts).tolist()]
+        return {
+            name: np.concatenate([value.get(name, empty) for value, empty in zip(values, none, strict=True)])
+            for name in names
+        }
     for value in values[1:] if kind == "constant" else ():
         if value != values[0]:
             raise MismatchError(f"{f.name} differs: {values[0]} and {value}; figures under different rules do not add")

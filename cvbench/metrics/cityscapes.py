@@ -32,9 +32,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Bool, Int, Overlaps, image_of_rows
+from cvbench.columns import Bool, Int, Overlaps, image_of_rows, sums_by_image
 from cvbench.errors import InputError
-from cvbench.metrics.base import COUNTS, IMAGE_ROWS, ROWS, State, image_weights
+from cvbench.metrics.base import IMAGE_ROWS, State, image_weights, rows_of
 from cvbench.result import Input, Result, Signature
 
 VERSION = 1
@@ -137,18 +137,17 @@ class CityscapesState(State):
         One row per instance of an evaluated class: index of the image, and label id.
     instance_pixels : (M, 3) int64
         Pixels of the instance, those of them predicted as its class, and those predicted as any label of its category.
-    counts
-        Images, pixels, pixels of ground truth that is not evaluated, instances.
+    tallies
+        Pixels, pixels of ground truth that is not evaluated, instances.
     """
 
     image: NDArray[np.int32] = field(metadata=IMAGE_ROWS)
-    gt: NDArray[np.int32] = field(metadata=ROWS)
-    pred: NDArray[np.int32] = field(metadata=ROWS)
-    pixels: Int = field(metadata=ROWS)
+    gt: NDArray[np.int32] = field(metadata=rows_of("image"))
+    pred: NDArray[np.int32] = field(metadata=rows_of("image"))
+    pixels: Int = field(metadata=rows_of("image"))
     instance_image: NDArray[np.int32] = field(metadata=IMAGE_ROWS)
-    instance_label: NDArray[np.int32] = field(metadata=ROWS)
-    instance_pixels: Int = field(metadata=ROWS)
-    counts: dict[str, int] = field(metadata=COUNTS)
+    instance_label: NDArray[np.int32] = field(metadata=rows_of("instance_image"))
+    instance_pixels: Int = field(metadata=rows_of("instance_image"))
 
 
 def label_problems(overlaps: Overlaps) -> tuple[list[str], list[str]]:
@@ -225,11 +224,10 @@ def count(overlaps: Overlaps, image_ids: NDArray[Any]) -> CityscapesState:
         instance_image=image[rows][first].astype(np.int32),
         instance_label=label[rows][first].astype(np.int32),
         instance_pixels=np.add.reduceat(covered, first, axis=0) if len(first) else covered,
-        counts={
-            "images": len(image_ids),
-            "pixels": int(overlaps.pixels.sum()),
-            "ignored_pixels": int(overlaps.pixels[~_EVALUATED[label]].sum()),
-            "instances": len(first),
+        tallies={
+            "pixels": sums_by_image(overlaps.pixels, overlaps.offsets),
+            "ignored_pixels": sums_by_image(overlaps.pixels * ~_EVALUATED[label], overlaps.offsets),
+            "instances": np.bincount(image[rows][first], minlength=len(image_ids)),
         },
     )
 

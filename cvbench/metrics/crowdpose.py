@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from cvbench.columns import Detections, Float, GroundTruth
 from cvbench.errors import InputError
 from cvbench.metrics import detection
-from cvbench.metrics.base import ROWS, image_weights
+from cvbench.metrics.base import PER_IMAGE, image_weights
 from cvbench.metrics.detection import AREAS, DetectionParams, DetectionState, Progress, Summary
 
 VERSION = 1
@@ -60,7 +60,7 @@ class CrowdPoseState(DetectionState):
     crowd_index : (I,) float64
     """
 
-    crowd_index: Float = field(metadata=ROWS)
+    crowd_index: Float = field(metadata=PER_IMAGE)
 
 
 def count(

@@ -26,19 +26,29 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Detections, Float, GroundTruth, Int, Masks, image_of_rows, offsets_of, take_rows
+from cvbench.columns import (
+    Detections,
+    Float,
+    GroundTruth,
+    Int,
+    Masks,
+    image_of_rows,
+    offsets_of,
+    sums_by_image,
+    take_rows,
+)
 from cvbench.errors import InputError, did_you_mean
 from cvbench.kernels import Index, available_threads, map_ranges
 from cvbench.kernels.curves import Curves, Rows, Tally, category_curves, count_positives
 from cvbench.kernels.matching import CROWD, MAX_AREAS, UNMATCHABLE, WORD, join_rows, match_rows, rank_rows
 from cvbench.kernels.ordering import group_rows, sort_groups
 from cvbench.kernels.similarity import box_iou_rows, mask_iou_rows, oks_exponents_rows, oks_means_rows
-from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State, check_flags, image_weights
+from cvbench.metrics.base import CONSTANT, IMAGE_ROWS, TABLE, State, check_flags, image_weights, rows_of
 from cvbench.metrics.masks import mask_boundary, rle_area, rle_boxes
 from cvbench.metrics.precision_recall import reach_of
 from cvbench.metrics.sigmas import SIGMAS, name_of, sigmas_of
@@ -46,6 +56,7 @@ from cvbench.result import Input, Result, Signature
 
 IouType = Literal["bbox", "segm", "boundary", "keypoints"]
 Progress = Callable[[str, int, int], object]
+N = TypeVar("N", int, Int)
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
@@ -214,23 +225,22 @@ class DetectionState(State):
     gt_image, gt_category : (G,) int32
     gt_counted : (G,) int64
         Bit *a* is set where the ground truth counts in area range *a*.
-    counts
-        Images, ground truths, detections and what became of them.
+    tallies
+        Ground truths, detections and what became of them.
     params
         The rules.
     """
 
     category_ids: Int = field(metadata=TABLE)
     image: Index = field(metadata=IMAGE_ROWS)
-    category: Index = field(metadata=ROWS)
-    rank: Index = field(metadata=ROWS)
-    score: Float = field(metadata=ROWS)
-    true: Int = field(metadata=ROWS)
-    ignored: Int = field(metadata=ROWS)
+    category: Index = field(metadata=rows_of("image"))
+    rank: Index = field(metadata=rows_of("image"))
+    score: Float = field(metadata=rows_of("image"))
+    true: Int = field(metadata=rows_of("image"))
+    ignored: Int = field(metadata=rows_of("image"))
     gt_image: Index = field(metadata=IMAGE_ROWS)
-    gt_category: Index = field(metadata=ROWS)
-    gt_counted: Int = field(metadata=ROWS)
-    counts: dict[str, int] = field(metadata=COUNTS)
+    gt_category: Index = field(metadata=rows_of("gt_image"))
+    gt_counted: Int = field(metadata=rows_of("gt_image"))
     params: DetectionParams = field(metadata=CONSTANT)
 
     def align(self, others: list[DetectionState]) -> list[DetectionState]:
@@ -332,9 +342,10 @@ def match(
     partners: bool = False,
 ) -> Matching:
     """`count`, with the matches themselves where `partners` is set."""
-    given = len(dt)
+    given = np.diff(dt.offsets)
     gt, dt = _by_keypoint_rules(gt, dt, params)
-    dropped = {"dropped_zero_keypoints": given - len(dt)} if params.zero_keypoints == "drop" else {}
+    left, n_images = np.diff(dt.offsets), len(gt.image_ids)
+    dropped = {"dropped_zero_keypoints": given - left} if params.zero_keypoints == "drop" else {}
     cells = _cells(gt, dt, params, threads)
     n_rows, n_words = len(cells.row), params.area_words.shape[1]
     similarity = np.empty(cells.pairs[-1])
@@ -342,7 +353,8 @@ def match(
     map_ranges(fill, n_rows, threads, ROWS_PER_TASK, _adder(progress, "comparing", n_rows))
 
     limits, reach = reach_of(params.iou_thresholds, len(params.areas))
-    gt_ignored, mark = _ignored_areas(gt, params)[cells.gt_row], _marks(gt, params)[cells.gt_row]
+    gt_ignores = _ignored_areas(gt, params)
+    gt_ignored, mark = gt_ignores[cells.gt_row], _marks(gt, params)[cells.gt_row]
     gt_words, taken = _words(gt_ignored, params), np.zeros((len(cells.gt_row), n_words), np.int64)
     true, ignored = np.zeros((n_rows, n_words), np.int64), _words(_outside(dt.area, params)[cells.row], params)
     partner = np.full((n_rows if partners else 0, len(params.areas) * len(limits)), -1, np.int64)
@@ -356,7 +368,7 @@ def match(
     numbers = np.arange(len(cells.offsets) - 1, dtype=np.int32)
     state = DetectionState(
         image_ids=gt.image_ids,
-        digests=np.zeros(len(gt.image_ids), np.int64),
+        digests=np.zeros(n_images, np.int64),
         category_ids=np.array([-1]) if params.class_agnostic else gt.category_ids,
         image=cells.image.astype(np.int32),
         category=np.repeat(numbers, np.diff(cells.offsets)),
@@ -367,17 +379,16 @@ def match(
         gt_image=cells.gt_image.astype(np.int32),
         gt_category=np.repeat(numbers, np.diff(cells.gt_offsets)),
         gt_counted=~gt_ignored & ((1 << len(params.areas)) - 1),
-        counts={
-            "images": len(gt.image_ids),
-            "ground_truths": len(gt),
-            "crowd": int(np.count_nonzero(gt.crowd)),
-            "ignored_ground_truths": int(np.count_nonzero(gt_ignored & 1)),
-            "id_zero": int(np.count_nonzero(gt.id_zero)),
+        tallies={
+            "ground_truths": np.diff(gt.offsets),
+            "crowd": sums_by_image(gt.crowd, gt.offsets),
+            "ignored_ground_truths": sums_by_image(gt_ignores & 1, gt.offsets),
+            "id_zero": sums_by_image(gt.id_zero, gt.offsets),
             "detections": given,
-            "dropped_unknown_category": 0,
+            "dropped_unknown_category": np.zeros(n_images, np.int64),
             **dropped,
-            "cut_by_max_dets": len(dt) - n_rows,
-            "ignored_detections": int(np.count_nonzero(ignored[:, 0] & 1)),
+            "cut_by_max_dets": left - np.bincount(cells.image, minlength=n_images),
+            "ignored_detections": np.bincount(cells.image[(ignored[:, 0] & 1) > 0], minlength=n_images),
         },
         params=params,
     )
@@ -788,8 +799,8 @@ def _category_means(values: Float) -> Float:
     return means
 
 
-def with_dropped(counts: dict[str, int], unknown: int) -> dict[str, int]:
-    """The counts of a state whose caller left out detections of categories that the ground truth does not have."""
+def with_dropped(counts: dict[str, N], unknown: N) -> dict[str, N]:
+    """The counts, or tallies, of a state whose caller left out detections of categories that the ground truth lacks."""
     return counts | {"detections": counts["detections"] + unknown, "dropped_unknown_category": unknown}
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Detections, Float, GroundTruth, Int, Masks, image_of_rows, offsets_of, take_rows
+from cvbench.columns import Detections, Float, GroundTruth, Int, Masks, offsets_of, sums_by_image, take_rows
 from cvbench.errors import InputError
 from cvbench.metrics.base import Image, Metric, to_numpy
 from cvbench.metrics.detection import DetectionParams, DetectionState, IouType, count, result_of, with_dropped
@@ -225,12 +225,12 @@ class DetectionAP(Metric[DetectionState]):
             **self._geometry(parts, ""),
         )
         known = np.isin(labels[1], ids)
+        unknown = sums_by_image(~known, dt.offsets)
         if not known.all():
-            image = image_of_rows(dt.offsets)[known]
-            dt = take_rows(dt, np.flatnonzero(known), offsets_of(np.bincount(image, minlength=len(images))))
+            dt = take_rows(dt, np.flatnonzero(known), offsets_of(np.diff(dt.offsets) - unknown))
         state = self._matched(gt, dt)
-        counts = with_dropped(state.counts, int(np.count_nonzero(~known)))
-        return replace(state, counts=counts, digests=np.array([image.digest for image in images], np.int64))
+        tallies = with_dropped(state.tallies, unknown)
+        return replace(state, tallies=tallies, digests=np.array([image.digest for image in images], np.int64))
 
     def _geometry(self, parts: list[dict[str, NDArray[Any]]], side: str) -> dict[str, Any]:
         """The columns of what is compared."""

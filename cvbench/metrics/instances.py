@@ -16,20 +16,19 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Bool, Float, Int, Keypoints, image_of_rows, offsets_of
+from cvbench.columns import Bool, Float, Int, Keypoints, image_of_rows, offsets_of, sums_by_image
 from cvbench.errors import InputError, MismatchError, did_you_mean
 from cvbench.kernels import Index, map_ranges
 from cvbench.kernels.points import count_hits, count_instance_hits, distances_rows
 from cvbench.metrics.base import (
     CONSTANT,
-    COUNTS,
     IMAGE_ROWS,
-    ROWS,
     TABLE,
     Image,
     Metric,
     State,
     image_weights,
+    rows_of,
     to_numpy,
 )
 from cvbench.result import Input, Result, Signature
@@ -353,16 +352,16 @@ class InstanceState(State):
         Whether an instance belongs to a group.
     group_names : S names, ascending
     columns : C names
-    counts
+    tallies
+        Instances, keypoints, and which of them are missing.
     params
     """
 
     image: Index = field(metadata=IMAGE_ROWS)
-    distance: Float = field(metadata=ROWS)
-    member: Bool = field(metadata=ROWS)
+    distance: Float = field(metadata=rows_of("image"))
+    member: Bool = field(metadata=rows_of("image"))
     group_names: tuple[str, ...] = field(metadata=TABLE)
     columns: tuple[str, ...] = field(metadata=CONSTANT)
-    counts: dict[str, int] = field(metadata=COUNTS)
     params: Any = field(metadata=CONSTANT)
 
     def align(self: S, others: list[S]) -> list[S]:
@@ -397,7 +396,7 @@ def state_of(
     distance: Float,
     names: Sequence[str],
     params: Any,
-    counts: Mapping[str, int] | None = None,
+    per_instance: Mapping[str, Int | Bool] | None = None,
     **rows: Any,
 ) -> S:
     """A state of the instances in `columns`.
@@ -411,12 +410,20 @@ def state_of(
     names
         Of the C columns.
     params
-    counts
-        Beside ``images``, ``instances``, ``instances_without_keypoints``, ``keypoints`` and ``missing_keypoints``.
+    per_instance
+        (N,) each: further numbers of every instance, to be counted beside ``instances``,
+        ``instances_without_keypoints``, ``keypoints`` and ``missing_keypoints``.
     """
     order = sorted(range(len(columns.group_names)), key=columns.group_names.__getitem__)
     member = np.zeros((len(columns), 0), np.bool_) if columns.groups is None else columns.groups[:, order]
     unseen = columns.visible & ~every_coordinate(~np.isnan(columns.pred))
+    keypoints = np.count_nonzero(columns.visible, axis=1)
+    numbers = {
+        "instances_without_keypoints": keypoints == 0,
+        "keypoints": keypoints,
+        "missing_keypoints": np.count_nonzero(unseen, axis=1),
+        **(per_instance or {}),
+    }
     return kind(
         image_ids=columns.image_ids,
         digests=np.zeros(len(columns.image_ids), np.int64),
@@ -425,14 +432,8 @@ def state_of(
         member=member,
         group_names=tuple(columns.group_names[i] for i in order),
         columns=tuple(names),
-        counts={
-            "images": len(columns.image_ids),
-            "instances": len(columns),
-            "instances_without_keypoints": int(np.count_nonzero(~columns.visible.any(axis=1))),
-            "keypoints": int(np.count_nonzero(columns.visible)),
-            "missing_keypoints": int(np.count_nonzero(unseen)),
-            **(counts or {}),
-        },
+        tallies={"instances": np.diff(columns.offsets)}
+        | {name: sums_by_image(value, columns.offsets) for name, value in numbers.items()},
         params=params,
         **rows,
     )

@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Float, Keypoints
+from cvbench.columns import Bool, Float, Keypoints
 from cvbench.errors import InputError, did_you_mean
 from cvbench.metrics import hit_rates
 from cvbench.metrics.hit_rates import HitRule, parts_of, spaced
@@ -190,21 +190,21 @@ def pdj_params(preset: str | None = "lsp", **changes: Any) -> PckParams:
     return PckParams.of(**{**(_PDJ if preset is None else PRESETS[f"{preset}-pdj"]), **changes})
 
 
-def sizes(columns: Keypoints, params: PckParams) -> tuple[Float, int]:
-    """What the distances of each instance are divided by, and of how many that is the predicted torso.
+def sizes(columns: Keypoints, params: PckParams) -> tuple[Float, Bool]:
+    """What the distances of each instance are divided by, and whether that is the predicted torso.
 
     Returns
     -------
     (N,) float64
         NaN where the ground truth lacks it.
-    int
+    (N,) bool
     """
     if not params.torso_fallback:
-        return normalizers(columns, params.normalizer), 0
+        return normalizers(columns, params.normalizer), np.zeros(len(columns), np.bool_)
     every = replace(columns, visible=np.ones_like(columns.visible))
     annotated = normalizers(every, params.normalizer)
     small = annotated < LEAST_TORSO
-    return np.where(small, normalizers(replace(every, gt=columns.pred), params.normalizer), annotated), int(small.sum())
+    return np.where(small, normalizers(replace(every, gt=columns.pred), params.normalizer), annotated), small
 
 
 def problems(columns: Keypoints, params: PckParams) -> list[Trouble]:
@@ -243,9 +243,9 @@ def count(
     distance = distances(moved, np.where(usable, size, 1.0), single=params.single, threads=threads)
     distance[~usable] = np.nan
     without = ~usable & columns.visible.any(axis=1)
-    counts = {"instances_without_size": int(np.count_nonzero(without)), "predicted_sizes": predicted}
+    numbers = {"instances_without_size": without, "predicted_sizes": predicted}
     joints = names_of(names, columns.gt.shape[1]) if columns.gt.shape[1] else ()
-    return state_of(InstanceState, columns, distance, joints, params, counts)
+    return state_of(InstanceState, columns, distance, joints, params, numbers)
 
 
 def summarize(

@@ -234,15 +234,16 @@ def count(
     """
     if not len(columns):
         known = [name for j, name in enumerate(names) if params.counted is None or j in params.counted]
-        return state_of(InstanceState, columns, np.zeros((0, len(known))), known, params)
+        none = {"instances_without_size": np.zeros(0, np.bool_)}
+        return state_of(InstanceState, columns, np.zeros((0, len(known))), known, params, none)
     params.check_landmarks(columns.gt.shape[1])
     size = normalizers(columns, params.normalizer)
     distance, names = distances(columns, size, threads=threads), names_of(names, columns.gt.shape[1])
     chosen = list(range(len(names)) if params.counted is None else params.counted)
     distance = np.ascontiguousarray(distance[:, chosen])  # rows are added up in the order of memory
     without = ~(size > 0) & columns.visible.any(axis=1)
-    counts = {"instances_without_size": int(np.count_nonzero(without))}
-    return state_of(InstanceState, columns, distance, [names[c] for c in chosen], params, counts)
+    numbers = {"instances_without_size": without}
+    return state_of(InstanceState, columns, distance, [names[c] for c in chosen], params, numbers)
 
 
 # Figures -------------------------------------------------------------------------------------------------------------

@@ -274,11 +274,11 @@ def count(
     seen = columns.visible.any(axis=1)
     lost = seen & ~measured.detected & (params.rule == "loose")
     distance[lost] = np.nan
-    counts = {
-        "limbs_without_length": int(np.count_nonzero(flat & ~np.isnan(measured.error))),
-        "instances_not_detected": int(np.count_nonzero(lost)),
+    numbers = {
+        "limbs_without_length": np.count_nonzero(flat & ~np.isnan(measured.error), axis=1),
+        "instances_not_detected": lost,
     }
-    return state_of(InstanceState, columns, distance, [limb.name for limb in params.limbs], params, counts)
+    return state_of(InstanceState, columns, distance, [limb.name for limb in params.limbs], params, numbers)
 
 
 def summarize(state: InstanceState, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Summary:

@@ -50,10 +50,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Bool, Float, Int, Overlaps, Segments, image_of_rows
+from cvbench.columns import Bool, Float, Int, Overlaps, Segments, image_of_rows, sums_by_image
 from cvbench.errors import InputError, MismatchError
 from cvbench.kernels import Index
-from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, TABLE, State, check_flags, image_weights
+from cvbench.metrics.base import CONSTANT, IMAGE_ROWS, TABLE, State, check_flags, image_weights, rows_of
 from cvbench.result import Input, Result, Signature
 
 VOID = 0
@@ -106,8 +106,8 @@ class PanopticState(State):
         without the predicted pixels on void, and without those on a crowd of the category.
     match_image, match_category : (M,) int32
     match_iou : (M,) float64
-    counts
-        Images, segments, and what became of them.
+    tallies
+        Segments, and what became of them.
     params
         The rules.
     """
@@ -115,17 +115,16 @@ class PanopticState(State):
     category_ids: Int = field(metadata=TABLE)
     things: Bool = field(metadata=TABLE)
     image: Index = field(metadata=IMAGE_ROWS)
-    category: Index = field(metadata=ROWS)
-    tp: Int = field(metadata=ROWS)
-    fp: Int = field(metadata=ROWS)
-    fn: Int = field(metadata=ROWS)
-    gt_pixels: Int = field(metadata=ROWS)
-    pred_pixels: Int = field(metadata=ROWS)
-    shared_pixels: Int = field(metadata=ROWS)
+    category: Index = field(metadata=rows_of("image"))
+    tp: Int = field(metadata=rows_of("image"))
+    fp: Int = field(metadata=rows_of("image"))
+    fn: Int = field(metadata=rows_of("image"))
+    gt_pixels: Int = field(metadata=rows_of("image"))
+    pred_pixels: Int = field(metadata=rows_of("image"))
+    shared_pixels: Int = field(metadata=rows_of("image"))
     match_image: Index = field(metadata=IMAGE_ROWS)
-    match_category: Index = field(metadata=ROWS)
-    match_iou: Float = field(metadata=ROWS)
-    counts: dict[str, int] = field(metadata=COUNTS)
+    match_category: Index = field(metadata=rows_of("match_image"))
+    match_iou: Float = field(metadata=rows_of("match_image"))
     params: PanopticParams = field(metadata=CONSTANT)
 
     def align(self, others: list[PanopticState]) -> list[PanopticState]:
@@ -351,10 +350,10 @@ def count(gt: Segments, pred: Segments, overlaps: Overlaps, params: PanopticPara
     # which rows count for the regions of categories, without matches
     solid = ~np.append(gt.crowd, True)[meetings.gt_row]
     claimed, shared = ~meetings.void & ~meetings.on_crowd, meetings.alike & solid
-    cells, gt_image = _cells(gt, pred), image_of_rows(gt.offsets)
+    cells, gt_image, n_images = _cells(gt, pred), image_of_rows(gt.offsets), len(gt.image_ids)
     return PanopticState(
         image_ids=gt.image_ids,
-        digests=np.zeros(len(gt.image_ids), np.int64),
+        digests=np.zeros(n_images, np.int64),
         category_ids=gt.category_ids,
         things=gt.things,
         image=cells.image,
@@ -368,17 +367,16 @@ def count(gt: Segments, pred: Segments, overlaps: Overlaps, params: PanopticPara
         match_image=gt_image[matches.gt_row].astype(np.int32),
         match_category=gt.category[matches.gt_row].astype(np.int32),
         match_iou=matches.iou,
-        counts={
-            "images": len(gt.image_ids),
-            "ground_truths": len(gt),
-            "predictions": len(pred),
-            "crowd": int(np.count_nonzero(gt.crowd)),
-            "overruled_crowd": int(np.count_nonzero(gt.crowd & ~last_crowd)),
-            "absent_ground_truths": int(np.count_nonzero(gt_area == 0)),
-            "differing_areas": int(np.count_nonzero(~np.isnan(gt.area) & (gt.area != gt_area))),
-            "void_pixels": int(pixels[meetings.void].sum()),
-            "unlisted_pixels": int(pixels[~meetings.void & (meetings.gt_row < 0)].sum()),
-            "ignored_predictions": int(np.count_nonzero(~pred_matched & excused)),
+        tallies={
+            "ground_truths": np.diff(gt.offsets),
+            "predictions": np.diff(pred.offsets),
+            "crowd": sums_by_image(gt.crowd, gt.offsets),
+            "overruled_crowd": sums_by_image(gt.crowd & ~last_crowd, gt.offsets),
+            "absent_ground_truths": sums_by_image(gt_area == 0, gt.offsets),
+            "differing_areas": sums_by_image(~np.isnan(gt.area) & (gt.area != gt_area), gt.offsets),
+            "void_pixels": sums_by_image(pixels * meetings.void, overlaps.offsets),
+            "unlisted_pixels": sums_by_image(pixels * (~meetings.void & (meetings.gt_row < 0)), overlaps.offsets),
+            "ignored_predictions": sums_by_image(~pred_matched & excused, pred.offsets),
         },
         params=params,
     )

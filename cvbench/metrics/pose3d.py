@@ -47,7 +47,7 @@ from cvbench.errors import InputError, did_you_mean
 from cvbench.kernels import map_ranges
 from cvbench.kernels.points import distances_rows
 from cvbench.kernels.procrustes import align_rows, scale_rows
-from cvbench.metrics.base import ROWS, to_numpy
+from cvbench.metrics.base import rows_of, to_numpy
 from cvbench.metrics.hit_rates import grid, spaced
 from cvbench.metrics.instances import (
     FARTHEST,
@@ -166,8 +166,8 @@ class PoseState(InstanceState):
         As predicted, after Procrustes alignment, and after scaling; NaN where a joint does not count.
     """
 
-    aligned: Float = field(metadata=ROWS)
-    scaled: Float = field(metadata=ROWS)
+    aligned: Float = field(metadata=rows_of("image"))
+    scaled: Float = field(metadata=rows_of("image"))
 
 
 def problems(columns: Keypoints, params: PoseParams) -> list[Trouble]:

@@ -54,10 +54,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Bool, Float, Int, Overlaps, image_of_rows
+from cvbench.columns import Bool, Float, Int, Overlaps, image_of_rows, sums_by_image
 from cvbench.errors import InputError, did_you_mean
 from cvbench.kernels import Index
-from cvbench.metrics.base import CONSTANT, COUNTS, IMAGE_ROWS, ROWS, State, check_flags, image_weights
+from cvbench.metrics.base import CONSTANT, IMAGE_ROWS, State, check_flags, image_weights, rows_of
 from cvbench.metrics.boundary import boundary_f_counts, boundary_f_scores, region_bands
 from cvbench.metrics.cityscapes import LABELS
 from cvbench.metrics.overlaps import count_overlaps
@@ -364,21 +364,20 @@ class SemanticState(State):
     outline : (M, 4) int64
         Outline pixels: matched predicted ones, predicted ones, matched ones of the ground truth, those of the ground
         truth.
-    counts
-        Images, pixels, how many of them are ignored, and how many are predicted as an ignored label.
+    tallies
+        Pixels, how many of them are ignored, and how many are predicted as an ignored label.
     params
         The rules.
     """
 
     image: Index = field(metadata=IMAGE_ROWS)
-    gt: Index = field(metadata=ROWS)
-    pred: Index = field(metadata=ROWS)
-    pixels: Int = field(metadata=ROWS)
-    bands: Int = field(metadata=ROWS)
+    gt: Index = field(metadata=rows_of("image"))
+    pred: Index = field(metadata=rows_of("image"))
+    pixels: Int = field(metadata=rows_of("image"))
+    bands: Int = field(metadata=rows_of("image"))
     outline_image: Index = field(metadata=IMAGE_ROWS)
-    outline_class: Index = field(metadata=ROWS)
-    outline: Int = field(metadata=ROWS)
-    counts: dict[str, int] = field(metadata=COUNTS)
+    outline_class: Index = field(metadata=rows_of("outline_image"))
+    outline: Int = field(metadata=rows_of("outline_image"))
     params: SemanticParams = field(metadata=CONSTANT)
 
 
@@ -428,11 +427,12 @@ def count(
         outline_image=outline_image.astype(np.int32),
         outline_class=outline_class.astype(np.int32),
         outline=np.zeros((0, 4), np.int64) if outline is None else outline[seen],
-        counts={
-            "images": len(image_ids),
-            "pixels": int(overlaps.pixels.sum()),
-            "ignored_pixels": int(overlaps.pixels[gt == n_classes].sum()),
-            "predicted_as_ignored": int(overlaps.pixels[rows][pred[rows] == n_classes].sum()),
+        tallies={
+            "pixels": sums_by_image(overlaps.pixels, overlaps.offsets),
+            "ignored_pixels": sums_by_image(overlaps.pixels * (gt == n_classes), overlaps.offsets),
+            "predicted_as_ignored": sums_by_image(
+                overlaps.pixels * ((gt < n_classes) & (pred == n_classes)), overlaps.offsets
+            ),
         },
         params=params,
     )

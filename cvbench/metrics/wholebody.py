@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from cvbench.columns import Detections, GroundTruth
 from cvbench.errors import InputError
 from cvbench.metrics import detection
-from cvbench.metrics.base import ROWS, image_weights
+from cvbench.metrics.base import image_weights, rows_of
 from cvbench.metrics.detection import DetectionParams, DetectionState, Progress, Summary
 
 VERSION = 1
@@ -85,8 +85,8 @@ class WholeBodyState(DetectionState):
         0 for the rows of the whole body, *n* for those of ``PARTS[n - 1]``.
     """
 
-    part: NDArray[np.int8] = field(metadata=ROWS)
-    gt_part: NDArray[np.int8] = field(metadata=ROWS)
+    part: NDArray[np.int8] = field(metadata=rows_of("image"))
+    gt_part: NDArray[np.int8] = field(metadata=rows_of("gt_image"))
 
     def of_part(self, number: int) -> DetectionState:
         """The state of one part as if there were no others."""
@@ -152,12 +152,12 @@ def count(
         for name in (*ROWS_OF_DETECTIONS, *ROWS_OF_GROUND_TRUTHS)
     }
     numbers = np.arange(len(states), dtype=np.int8)
-    counts = dict(states[0].counts)
+    tallies = dict(states[0].tallies)
     if params.zero_keypoints == "drop":
         for part, state in zip(PARTS, states[1:], strict=True):
-            counts[f"dropped_zero_keypoints_{part.name}"] = state.counts["dropped_zero_keypoints"]
+            tallies[f"dropped_zero_keypoints_{part.name}"] = state.tallies["dropped_zero_keypoints"]
     return WholeBodyState(
-        **vars(states[0]) | joined | {"counts": counts, "params": params},
+        **vars(states[0]) | joined | {"tallies": tallies, "params": params},
         part=np.repeat(numbers, [len(state.image) for state in states]),
         gt_part=np.repeat(numbers, [len(state.gt_image) for state in states]),
     )

@@ -30,7 +30,7 @@ def columns(knobs: Knobs) -> tuple[GroundTruth, Detections]:
 
 def assert_same_state(a: detection.DetectionState, b: detection.DetectionState) -> None:
     for field in fields(detection.DetectionState):
-        if field.name != "counts":
+        if field.name != "tallies":
             np.testing.assert_equal(getattr(a, field.name), getattr(b, field.name), err_msg=field.name)
 
 
