@@ -12,7 +12,7 @@ setup: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check \
-		-c constraints.txt -e '.[board,files,models,plots,test]'
+		-c constraints.txt -e '.[board,files,models,parquet,plots,test]'
 	touch $@
 
 # Evaluates the bundled models: accuracy, cost and speed, one record each, then the tables and pictures.

@@ -72,7 +72,7 @@ OUTSIDE = {
 """Everything beside the standard library that the lowest parts may import."""
 
 RUNTIME = {"numpy", "numba", "msgspec", "PIL", "rich", "typer"}
-OPTIONAL = {"pandas", "tabulate", "torch", "fvcore", "safetensors", "matplotlib", "h5py"}
+OPTIONAL = {"pandas", "tabulate", "torch", "fvcore", "safetensors", "matplotlib", "h5py", "pyarrow"}
 
 
 SUBCLASSES_TORCH = {"cost.dispatch"}

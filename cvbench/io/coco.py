@@ -24,10 +24,12 @@ from typing import Any, Generic, TypeVar, get_args
 import msgspec
 import numpy as np
 
-from cvbench.columns import Detections, Float, GroundTruth, Int, Masks, take_rows
+from cvbench.columns import Detections, Float, GroundTruth, Int, take_rows
 from cvbench.errors import FormatError, InputError
+from cvbench.io.columnar import ColumnFile, column_file
 from cvbench.io.diagnosis import detection_problems, ground_truth_problems
 from cvbench.io.extract import (
+    Part,
     Refused,
     area_column,
     box_areas,
@@ -219,7 +221,8 @@ def read_detections(
     Parameters
     ----------
     source
-        Path to the JSON (or gzipped JSON) file, or its content: a list of records.
+        Path to the JSON (or gzipped JSON) file, or its content: a list of records. Or path to a file of columns,
+        Parquet or ``.npz``: `cvbench.io.columnar`.
     gt
         The ground truth, which says what images and categories there are.
     iou_type : {"bbox", "segm", "boundary", "keypoints"}
@@ -264,7 +267,7 @@ def read_detections(
     options = _options(iou_type, sizes, box_masks, detection_area, keypoints, gt, part_scores)
     if iou_type in ("segm", "boundary") and sizes is None:
         raise InputError("masks need the sizes of their images; pass sizes=reading.image_sizes of the ground truth")
-    document = Document(source, "pred")
+    document = column_file(source) or Document(source, "pred")
     result = _detections(document, gt, options)
     if isinstance(result, Reading):
         return result
@@ -288,10 +291,10 @@ def check_detections(
     """
     options = _options(iou_type, sizes, box_masks, detection_area, keypoints, gt, part_scores)
     try:
-        document = Document(source, "pred")
+        document = column_file(source) or Document(source, "pred")
         if gt is None or (sizes is None and iou_type in ("segm", "boundary")):
             options = _with_box_source(document, options)
-            return list(detection_problems(document.tree(), document.name, gt, options))
+            return list(_detection_problems(document, gt, options))
         result = _detections(document, gt, options)
     except FormatError as error:
         return [Problem(error.where, error.message)]
@@ -393,44 +396,30 @@ def _ground_truth_columns(document: Document, options: GroundTruthOptions) -> Re
 # Detections ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Columns of consecutive records, in the order of the file."""
-
-    image: Int
-    category: Int
-    score: Float
-    boxes: Float | None
-    masks: Masks | None
-    points: Float | None
-    unknown: frozenset[int]
-    """Category ids that the ground truth lacks."""
-    box_masks: int
-    """Masks that are filled boxes."""
-    scores: Float | None
-    """(N, P) scores of parts."""
-    missing_scores: Int
-    """(P,) how often these are lacking."""
-
-
-def _detections(document: Document, gt: GroundTruth, options: DetectionOptions) -> Reading[Detections] | list[Problem]:
+def _detections(
+    document: Document | ColumnFile, gt: GroundTruth, options: DetectionOptions
+) -> Reading[Detections] | list[Problem]:
     try:
         return _detection_columns(document, gt, options)
     except Refused:
         other = _with_box_source(document, options)
         if other != options:
             return _detections(document, gt, other)
-        return _found(detection_problems(document.tree(), document.name, gt, options))
+        return _found(_detection_problems(document, gt, options))
 
 
-def _detection_columns(document: Document, gt: GroundTruth, options: DetectionOptions) -> Reading[Detections]:
-    images, categories = index_of(gt.image_ids), index_of(gt.category_ids)
-    parts = document.decode_list(
-        struct_of("Detection", detection_fields(options)), lambda records: _part(records, images, categories, options)
-    )
-    if parts is None:
-        raise Refused
-    found = _joined(parts)
+def _detection_problems(
+    document: Document | ColumnFile, gt: GroundTruth | None, options: DetectionOptions
+) -> Iterator[Problem]:
+    if isinstance(document, ColumnFile):
+        return document.problems(gt, options)
+    return detection_problems(document.tree(), document.name, gt, options)
+
+
+def _detection_columns(
+    document: Document | ColumnFile, gt: GroundTruth, options: DetectionOptions
+) -> Reading[Detections]:
+    found = document.part(gt, options) if isinstance(document, ColumnFile) else _decoded(document, gt, options)
     boxes, area, area_from = _areas(found, options)
 
     unknown = found.category < 0
@@ -473,9 +462,19 @@ def _detection_columns(document: Document, gt: GroundTruth, options: DetectionOp
     return reading
 
 
+def _decoded(document: Document, gt: GroundTruth, options: DetectionOptions) -> Part:
+    images, categories = index_of(gt.image_ids), index_of(gt.category_ids)
+    parts = document.decode_list(
+        struct_of("Detection", detection_fields(options)), lambda records: _part(records, images, categories, options)
+    )
+    if parts is None:
+        raise Refused
+    return _joined(parts)
+
+
 def _part(
     records: Sequence[Any], images: dict[Any, int], categories: dict[Any, int], options: DetectionOptions
-) -> _Part:
+) -> Part:
     image = index_column(records, "image_id", images)
     require((image >= 0).all())
     category = index_column(records, "category_id", categories)
@@ -495,10 +494,10 @@ def _part(
     scores, missing = score_columns(records, options.scores, score) if options.scores else (None, np.zeros(0, np.int64))
     unknown = frozenset(records[row].category_id for row in strange)
     require_64_bits(unknown)
-    return _Part(image, category, score, boxes, masks, points, unknown, filled, scores, missing)
+    return Part(image, category, score, boxes, masks, points, unknown, filled, scores, missing)
 
 
-def _joined(parts: Sequence[_Part]) -> _Part:
+def _joined(parts: Sequence[Part]) -> Part:
     if len(parts) == 1:
         return parts[0]
     boxes = [part.boxes for part in parts if part.boxes is not None]
@@ -506,7 +505,7 @@ def _joined(parts: Sequence[_Part]) -> _Part:
     points = [part.points for part in parts if part.points is not None]
     scores = [part.scores for part in parts if part.scores is not None]
     require(len({part.shape[1] for part in points}) <= 1)
-    return _Part(
+    return Part(
         np.concatenate([part.image for part in parts]),
         np.concatenate([part.category for part in parts]),
         np.concatenate([part.score for part in parts]),
@@ -520,7 +519,7 @@ def _joined(parts: Sequence[_Part]) -> _Part:
     )
 
 
-def _areas(found: _Part, options: DetectionOptions) -> tuple[Float | None, Float, str]:
+def _areas(found: Part, options: DetectionOptions) -> tuple[Float | None, Float, str]:
     """The boxes that are compared (None where boxes are not), the areas, and where these come from."""
     n = len(found.image)
     boxed = 0 if found.boxes is None else np.count_nonzero(~np.isnan(found.boxes[:, 0]))
@@ -546,13 +545,15 @@ class _Probe(msgspec.Struct):
     keypoints: Any = None
 
 
-def _with_box_source(document: Document, options: DetectionOptions) -> DetectionOptions:
+def _with_box_source(document: Document | ColumnFile, options: DetectionOptions) -> DetectionOptions:
     """The options with the source of boxes that the first record suggests, in the order in which pycocotools looks.
 
     Unchanged where boxes are not compared, where the source was chosen already, and where any record has a box.
     """
     if options.iou_type != "bbox" or options.box_from != "box":
         return options
+    if isinstance(document, ColumnFile):
+        return replace(options, box_from=document.box_source or "box")
     records = document.decode(list[_Probe])
     if not records or any(record.bbox for record in records):
         return options
@@ -615,7 +616,7 @@ def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise InputError(f"{name} is {value!r}, expected one of {', '.join(choices)}{hint}")
 
 
-def _listing(document: Document, task: str, function: str) -> str:
+def _listing(document: Document | ColumnFile, task: str, function: str) -> str:
     """What lists all problems of the document."""
     if document.path is None:
         return f"cvbench.io.{function}"

@@ -7,6 +7,7 @@ something is wrong, and `cvbench.io.diagnosis` says what.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain, repeat
 from operator import attrgetter
 from typing import Any
@@ -24,6 +25,26 @@ RADIX = 1 << 16
 
 class Refused(Exception):
     """Something is wrong with the input."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Columns of consecutive detections, in the order of the file."""
+
+    image: Int
+    category: Int
+    score: Float
+    boxes: Float | None
+    masks: Masks | None
+    points: Float | None
+    unknown: frozenset[int]
+    """Category ids that the ground truth lacks."""
+    box_masks: int
+    """Masks that are filled boxes."""
+    scores: Float | None
+    """(N, P) scores of parts."""
+    missing_scores: Int
+    """(P,) how often these are lacking."""
 
 
 def require(condition: object) -> None:
