@@ -11,7 +11,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from cvbench.errors import InputError, MismatchError
 
 S = TypeVar("S", bound="State")
 M = TypeVar("M", bound="Metric[Any]")
+Differing = Literal["refuse", "first"]
+"""What to do about copies of an image for which different things were counted; `Metric.sync` says more."""
 
 
 def rows_of(image: str) -> dict[str, str]:
@@ -266,6 +268,7 @@ class Metric(ABC, Generic[S]):
         self._given: set[int | str] = set()
         self._id_type: type | None = None
         self._numbered = 0
+        self._everywhere = False
         return self
 
     @property
@@ -297,8 +300,46 @@ class Metric(ABC, Generic[S]):
             self._id_type = self._id_type or other._id_type  # noqa: SLF001  # likewise
         return self
 
+    def sync(self: M, group: Any = None, *, differing: Differing = "refuse") -> M:
+        """Hold the images of all processes of `torch.distributed`, in each of them; every process has to call this.
+
+        Samplers that give all processes equally many images repeat some of them. Copies of an image are known by its
+        ``image_id`` and dropped, so the figures are those of one process that saw each image once. Images without ids
+        are all kept.
+
+        Nothing can be added after it until `reset`; a second call does nothing. Without `torch.distributed`, the images
+        stay as they are.
+
+        Parameters
+        ----------
+        group
+            The processes; None for all.
+        differing : {"refuse", "first"}
+            What becomes of copies of an image for which two processes counted different things, since different images
+            have the same id, or since the arithmetic of a model depends on the rest of the batch: refuse them, or keep
+            the copy of the process of lowest rank.
+
+        Raises
+        ------
+        MismatchError
+            Metrics differ in their rules, or copies of an image differ. All processes raise it alike, and hold what
+            they held before.
+        InputError
+            Several processes were started, and `torch.distributed` is not initialised.
+        """
+        if differing not in ("refuse", "first"):
+            raise InputError(f"differing {differing!r} is unknown; expected one of refuse, first")
+        if not self._everywhere:
+            from cvbench.metrics.gathering import gathered, united
+
+            self._states = [united(gathered(self.state, group), differing)]
+            self._everywhere = True
+        return self
+
     def _add(self, image_id: int | str | None, arrays: dict[str, NDArray[Any]]) -> None:
         """Let an image wait under its id or, where that is None, under a running number."""
+        if self._everywhere:
+            raise InputError("the images of all processes are together since sync; reset before more are added")
         kind = type(image_id)
         if kind is not self._id_type and self._id_type is not None:
             if type(None) in (kind, self._id_type):
