@@ -649,13 +649,22 @@ def run(
     batch: Annotated[int, typer.Option(min=1, metavar="N", help="Images that a model is shown at once.")] = 16,
     threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads of torch.")] = 1,
     device: Annotated[str, typer.Option(metavar="NAME", help="Where models run, by torch's name.")] = "cpu",
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Models that are scored at once. [default: on the processor as many as it has cores, otherwise 1]",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run models on benchmarks: accuracy with intervals, cost, and latency on the images of the benchmark.
 
     Exits with 1 if a model fails; the others run nevertheless. Asked for again, a run that was stopped goes on.
     """
     with readable_errors():
-        from cvbench.cost.turns import Plan
+        from cvbench.cost.turns import Plan, processors
         from cvbench.progress import watched
         from cvbench.running import Settings, candidate, run as run_all
 
@@ -664,8 +673,9 @@ def run(
         if not models:
             chosen = [one for one in chosen if any(one.fits(other) for other in asked)]
         plan = Plan() if latency else None
+        at_once = processes or (max(1, processors() // threads) if device == "cpu" else 1)
         with watched(say) as progress:
-            settings = Settings(limit, batch, threads, device, plan, predictions=predictions)
+            settings = Settings(limit, batch, threads, device, plan, predictions=predictions, processes=at_once)
             records = run_all(chosen, asked, output, settings, progress=progress, say=say)
         put(_run_table(records, {each.name: each.figure for each in asked}))
         say(f"wrote {len(records)} record{'s' if len(records) != 1 else ''} to {output}")

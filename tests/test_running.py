@@ -11,13 +11,14 @@ from functools import partial
 import pytest
 
 import cvbench.models
+from cvbench.benchmarks import find
 from cvbench.cost.turns import Plan
 from cvbench.errors import InputError
 from cvbench.records import Model, RunRecord
 from cvbench.running import Candidate, Settings, candidate, candidates, run, runs, timing
 from mode import JIT
 from perfect import shared
-from runnable_models import Boxes, Broken, Labels, ReadsValues, Returns, fails_to_build
+from runnable_models import Boxes, Broken, Labels, ReadsValues, Returns, ends_its_process, fails_to_build
 
 LIMIT = 4 if JIT else 2
 SETTINGS = Settings(limit=LIMIT, plan=None, replicates=19)
@@ -108,6 +109,46 @@ def test_models_run_on_what_they_predict(tmp_path):
         run([labels, masks], [SEMANTIC], tmp_path, SETTINGS)
     with pytest.raises(InputError, match="there are two models of the name labels"):
         run([labels, labels], [SEMANTIC], tmp_path, SETTINGS)
+
+
+# Several at once -----------------------------------------------------------------------------------------------------
+
+TWO = replace(SETTINGS, limit=2, processes=2)
+
+
+def test_models_that_are_scored_at_once_have_the_same_records(tmp_path):
+    models = [named("toy"), named("broken", Broken), named("dead", ends_its_process), named("other")]
+    told = []
+    apart = run(models, [find("scenes.semantic")], tmp_path / "a", TWO, progress=lambda *stage: told.append(stage))
+    models[2] = named("dead", fails_to_build)
+    here = run(models, [SEMANTIC], tmp_path / "b", replace(TWO, processes=1))
+    for ours, theirs in ((here[0], apart[0]), (here[3], apart[3])):
+        assert ours.accuracy.same_scores(theirs.accuracy)
+        assert repr((ours.intervals, ours.data, ours.model)) == repr((theirs.intervals, theirs.data, theirs.model))
+        assert ours.cost.values == theirs.cost.values
+    assert [record.model.name for record in apart] == ["toy", "broken", "dead", "other"]
+    assert [apart[k].error for k in (0, 1, 3)] == [here[k].error for k in (0, 1, 3)]
+    assert apart[2].error.startswith("the process ended with code 3 before its work did")
+    assert {stage for stage, _, _ in told} & {"toy", "broken", "toy, broken", "broken, toy"}
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert told[-1][1:] == (4 * (2 + 19), 4 * (2 + 19))
+    assert {path.stem for path in (tmp_path / "a" / "scenes.semantic").iterdir()} == {"toy", "broken", "dead", "other"}
+
+
+def test_what_cannot_be_sent_to_a_process_is_scored_here(tmp_path):
+    told = []
+    records = run([named("a"), named("b")], [SEMANTIC], tmp_path, TWO, progress=lambda *stage: told.append(stage[0]))
+    assert [record.error for record in records] == [None, None]
+    assert set(told) == {"a on scenes.semantic", "b on scenes.semantic", "bootstrap"}
+
+
+def test_a_run_in_several_processes_goes_on(tmp_path):
+    models, said = [named("first"), named("second")], []
+    run_here = partial(run, models, [find("scenes.semantic")], tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run_here(replace(TWO, processes=1), progress=stopping_at("second"))
+    run_here(TWO, say=said.append)
+    assert said == ["first on scenes.semantic: scored already"]
 
 
 # Runs that were stopped ----------------------------------------------------------------------------------------------

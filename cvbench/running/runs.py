@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from cvbench.running.evaluation import Evaluation, evaluate, torch_threads
 from cvbench.running.journal import Journal
 from cvbench.running.keeping import Keeper
 from cvbench.running.timing import Settings, timed
+from cvbench.running.workers import call_all, packed
 
 _T = TypeVar("_T")
 
@@ -82,10 +84,12 @@ def run(
             asked = ", ".join(benchmark.name for benchmark in benchmarks)
             raise InputError(f"predicts {one.field}, which is not asked for by {asked}", where=one.model.label)
     journal = Journal(Path(folder), [_identity(benchmark, one, settings) for benchmark, one in pairs])
+    scores = iter(_scores(pairs, settings, journal, progress, say))
     records = []
     for benchmark in benchmarks:
         group = {one.model.label: one for other, one in pairs if other is benchmark}
-        records += _run_group(group, benchmark, settings, journal, progress, say)
+        scored = {label: next(scores) for label in group}
+        records += _times(group, scored, benchmark, settings, journal, progress, say)
     journal.close()
     return records
 
@@ -96,28 +100,95 @@ def _quiet(_: str) -> None:
 
 def _identity(benchmark: Benchmark, one: Candidate, settings: Settings) -> str:
     """Everything by which a run can be told from another."""
-    made = Provenance.collect()
+    made, settings = Provenance.collect(), replace(settings, processes=1)  # records are the same with any number
     parts = (benchmark.name, benchmark.truth, one.model, one.source, settings, made.cvbench, made.commit, made.cpu)
     return repr(parts)
 
 
-def _run_group(
+def _scores(
+    pairs: Sequence[tuple[Benchmark, Candidate]],
+    settings: Settings,
+    journal: Journal,
+    progress: Progress | None,
+    say: Callable[[str], object],
+) -> list[RunRecord]:
+    """The record of each model on each benchmark without its latency, as far as it is not known already."""
+    records: list[RunRecord | None] = []
+    for benchmark, one in pairs:
+        known = journal.finished(benchmark.name, one.model.label) if one.source is not None else None
+        if known is not None:
+            say(f"{one.model.label} on {benchmark.name}: scored already")
+        records.append(known)
+    left = [k for k, known in enumerate(records) if known is None]
+    with closing(_scored([pairs[k] for k in left], settings, progress)) as scored:
+        for index, record in scored:
+            records[left[index]] = record
+            journal.save(record)
+    return [record for record in records if record is not None]
+
+
+def _scored(
+    pairs: Sequence[tuple[Benchmark, Candidate]], settings: Settings, progress: Progress | None
+) -> Generator[tuple[int, RunRecord], None, None]:
+    """Index and record of each as soon as it is known: from other processes where these are asked for, or from here."""
+    calls: dict[int, bytes] = {}
+    if min(settings.processes, len(pairs)) > 1:
+        packs = {k: packed(scored_record, one, benchmark, settings) for k, (benchmark, one) in enumerate(pairs)}
+        calls = {k: pack for k, pack in packs.items() if pack is not None}
+    together = _Together({k: pairs[k] for k in calls}, settings, progress)
+    with closing(call_all(calls, settings.processes, together.told)) as returned:
+        for k, found in returned:
+            together.ended(k)
+            yield k, found if isinstance(found, RunRecord) else _failed(pairs[k], found)
+    for k, (benchmark, one) in enumerate(pairs):
+        if k not in calls:
+            yield k, scored_record(one, benchmark, settings, progress)
+
+
+def _failed(pair: tuple[Benchmark, Candidate], error: Exception) -> RunRecord:
+    benchmark, one = pair
+    return RunRecord(one.model, benchmark.name, error=described(error), published=list(one.published))
+
+
+class _Together:
+    """Tells the progress of models that are scored at once as that of one piece of work: images and replicates."""
+
+    def __init__(
+        self, pairs: Mapping[int, tuple[Benchmark, Candidate]], settings: Settings, progress: Progress | None
+    ) -> None:
+        self._labels = {k: one.model.label for k, (_, one) in pairs.items()}
+        self._images = {k: len(each.pictures(each.splits[-1], settings.limit)) for k, (each, _) in pairs.items()}
+        self._total = sum(self._images.values()) + settings.replicates * len(pairs)
+        self._replicates = settings.replicates
+        self._done: dict[int, int] = {}
+        self._progress = progress
+
+    def told(self, index: int, stage: str, done: int, _: int) -> None:
+        """A model has come so far in its images, or after them in its replicates."""
+        self._tell(index, done + (self._images[index] if stage == "bootstrap" else 0))
+
+    def ended(self, index: int) -> None:
+        """A model is through, however far it came."""
+        self._tell(index, self._images[index] + self._replicates)
+        del self._labels[index]
+
+    def _tell(self, index: int, done: int) -> None:
+        self._done[index] = done
+        if self._progress is not None:
+            begun = [label for k, label in self._labels.items() if k in self._done]
+            self._progress(", ".join(begun), sum(self._done.values()), self._total)
+
+
+def _times(
     group: Mapping[str, Candidate],
+    records: dict[str, RunRecord],
     benchmark: Benchmark,
     settings: Settings,
     journal: Journal,
     progress: Progress | None,
     say: Callable[[str], object],
 ) -> list[RunRecord]:
-    """Scores first, one model after the other, then the times of all."""
-    records: dict[str, RunRecord] = {}
-    for label, one in group.items():
-        known = journal.finished(benchmark.name, label) if one.source is not None else None
-        if known is not None:
-            say(f"{label} on {benchmark.name}: scored already")
-        records[label] = known or scored_record(one, benchmark, settings, progress)
-        if known is None:
-            journal.save(records[label])
+    """The records of the models of a benchmark with their latencies, which are measured side by side."""
     untimed = {label: group[label] for label, r in records.items() if r.accuracy is not None and r.latency is None}
     timings = timed(untimed, benchmark, settings, progress) if settings.plan is not None and untimed else {}
     for label, timing in timings.items():

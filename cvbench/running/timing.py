@@ -38,6 +38,10 @@ class Settings:
         Of the bootstrap of the figures.
     predictions
         Folder to keep predictions in, as files that ``cvbench score`` reads; None to keep none.
+    processes
+        Models that are scored at once. With more than 1, each is scored in a fresh process, so a script has to call
+        `run` under ``if __name__ == "__main__":``; what cannot be sent there is scored here. Records do not depend on
+        it, and times are measured afterwards.
     """
 
     limit: int | None = None
@@ -47,6 +51,7 @@ class Settings:
     plan: Plan | None = field(default_factory=Plan)
     replicates: int = REPLICATES
     predictions: str | None = None
+    processes: int = 1
 
 
 @dataclass(frozen=True)
