@@ -487,13 +487,18 @@ def masks_from_flat_strings(
     spread = partial(map_ranges, n=len(sizes), threads=threads, chunk=CHUNK)
     spread(lambda start, stop: kernels.string_lengths(codes, offsets, lengths, start, stop))
     runs = offsets_of(lengths)
-    counts = np.empty(runs[-1], np.uint32)
-    spread(lambda start, stop: kernels.string_counts(codes, offsets, runs, counts, start, stop))
+    counts, foreground, covered = np.empty(runs[-1], np.uint32), np.empty_like(lengths), np.empty_like(lengths)
+
+    def decode(start: int, stop: int) -> None:
+        kernels.string_counts(codes, offsets, runs, counts, start, stop)
+        kernels.rle_sums(counts, runs, foreground, covered, start, stop)
+
+    spread(decode)
     masks = Masks(counts, runs, sizes)
     if check:
         for n in np.flatnonzero(lengths == 0)[:1]:
             raise InputError(_string_fault(codes[offsets[n] : offsets[n + 1]].tobytes()), where=f"strings[{n}]")
-        _check_runs(masks, "strings")
+        _check_runs(masks, "strings", covered)
     return masks
 
 
@@ -740,8 +745,9 @@ def _check_one_size(masks: Masks) -> None:
         raise InputError(message, where=f"masks[{n}]")
 
 
-def _check_runs(masks: Masks, name: str) -> None:
-    bad = invalid_masks(masks)
+def _check_runs(masks: Masks, name: str, covered: Int | None = None) -> None:
+    """Refuse masks whose runs do not cover their image; `covered` are the pixels of all runs, if they are known."""
+    bad = invalid_masks(masks) if covered is None else np.flatnonzero(covered != masks.sizes.prod(axis=1))
     for n in bad[:1]:
         height, width = masks.sizes[n]
         runs = masks.counts[masks.offsets[n] : masks.offsets[n + 1]]
