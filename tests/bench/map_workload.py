@@ -7,6 +7,7 @@ are equal, is nobody's data; it shows what a method owes to runs.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -98,17 +99,29 @@ def panoptic_categories() -> list[dict[str, Any]]:
     return [{"id": k, "name": f"category {k}", "isthing": int(k < 80)} for k in range(80 + STUFF)]
 
 
+def pixels_of(path: Path) -> NDArray[Any]:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
 def write_label_maps(folder: Path, maps: list[Labels]) -> None:
-    """PNG files, one channel of 8 bits."""
-    folder.mkdir(parents=True)
+    """PNG files, one channel of 8 bits; the folder gets its name when all are there."""
+    part = folder.with_name(f"{folder.name}.part")
+    part.mkdir(parents=True, exist_ok=True)
     for k, labels in enumerate(maps):
-        Image.fromarray(labels).save(folder / f"{k:04}.png")
+        Image.fromarray(labels).save(part / f"{k:04}.png")
+    part.rename(folder)
+
+
+def read_label_maps(folder: Path) -> Iterator[NDArray[Any]]:
+    for path in sorted(folder.glob("*.png")):
+        yield pixels_of(path)
 
 
 def write_panoptic(path: Path, images: list[PanopticImage]) -> None:
-    """COCO's panoptic form: a JSON file, and beside it a folder of PNG files whose colours code the ids."""
+    """COCO's panoptic form: a folder of PNG files whose colours code the ids, and then the JSON file beside it."""
     folder = path.with_suffix("")
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     annotations = []
     for k, image in enumerate(images):
         colours = np.stack([image["map"] >> shift & 255 for shift in (0, 8, 16)], axis=2).astype(np.uint8)
@@ -117,3 +130,11 @@ def write_panoptic(path: Path, images: list[PanopticImage]) -> None:
     height, width = images[0]["map"].shape
     entries = [{"id": k, "file_name": f"{k:04}.jpg", "height": height, "width": width} for k in range(len(images))]
     path.write_text(json.dumps({"images": entries, "annotations": annotations, "categories": panoptic_categories()}))
+
+
+def read_panoptic(path: Path) -> Iterator[PanopticImage]:
+    """The images of a panoptic JSON file, each decoded when it is asked for."""
+    for annotation in json.loads(path.read_text())["annotations"]:
+        colours = pixels_of(path.with_suffix("") / annotation["file_name"]).astype(np.uint32)
+        ids = colours[..., 0] + 256 * colours[..., 1] + 65536 * colours[..., 2]
+        yield {"map": ids, "segments": annotation["segments_info"]}

@@ -8,8 +8,8 @@ import pytest
 
 from cvbench.io import read_detections, read_ground_truth
 from cvbench.metrics.detection import DetectionParams, count, summarize
-from rows import ROWS
-from turns import FOLDER, worker
+from data import detection_files
+from turns import FOLDER
 from workload import Size, columns
 
 PARAMS = DetectionParams.of("bbox")
@@ -36,7 +36,6 @@ def test_summarize_a_sum_of_shards(benchmark: Any) -> None:
 
 
 def test_read(benchmark: Any) -> None:
-    worker("boxes", "-", "500k", 1)
-    gt, dt = ROWS["boxes"].paths_in(FOLDER, "500k")
+    gt, dt = detection_files("boxes", 500_000, FOLDER)
     truth = read_ground_truth(gt, "bbox").columns
     assert len(benchmark(read_detections, dt, truth, "bbox").columns) == 500_000

@@ -85,6 +85,8 @@ def in_turns(engines: Sequence[str], processes: int) -> Iterator[str]:
 
 def check_figures(row: Row, engine: str, figures: Sequence[float], expected: Sequence[float]) -> None:
     """Raise where an engine's figures are not those of the first one, within its tolerance."""
+    if not row.engines[engine].peer:
+        return
     np.testing.assert_allclose(
         np.array(figures, np.float64),
         np.array(expected, np.float64),

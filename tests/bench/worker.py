@@ -52,15 +52,6 @@ def attribute(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def make_files(row_name: str, size: str, folder: Path) -> None:
-    """Write what the row reads, where that is missing."""
-    row = ROWS[row_name]
-    paths = row.paths_in(folder, size)
-    if not all(path.exists() for path in paths):
-        folder.mkdir(parents=True, exist_ok=True)
-        attribute(row.data)(row.kind, row.sizes[size], paths)
-
-
 def measured(row_name: str, engine_name: str, size: str, threads: int, folder: Path) -> dict[str, Any]:
     row = ROWS[row_name]
     engine = row.engines[engine_name]
@@ -68,8 +59,7 @@ def measured(row_name: str, engine_name: str, size: str, threads: int, folder: P
     for module in engine.imports:
         importlib.import_module(module)
     imported = clock.seconds()
-    paths = row.paths_in(folder, size)
-    data = paths or attribute(row.data)(row.kind, row.sizes[size], paths)
+    data = attribute(row.data)(row.kind, row.sizes[size], folder)
     arguments = () if row.argument is None else (row.argument,)
     stages = attribute(engine.make)(*arguments, data, threads)
 
@@ -82,9 +72,9 @@ def measured(row_name: str, engine_name: str, size: str, threads: int, folder: P
             loaded = stages.load()
             times["load"] = clock.seconds()
         clock = Clock()
-        figures = stages.evaluate(loaded)
+        found = stages.evaluate(loaded)
         times["evaluate"] = clock.seconds()
-        return times, figures
+        return times, stages.figures(found)
 
     base = most_memory()
     first, figures = one_round()
@@ -109,7 +99,7 @@ def measured(row_name: str, engine_name: str, size: str, threads: int, folder: P
 def main() -> None:
     row, engine, size, threads, folder = sys.argv[1:]
     if engine == "-":
-        make_files(row, size, Path(folder))
+        attribute(ROWS[row].data)(ROWS[row].kind, ROWS[row].sizes[size], Path(folder))
         return
     with contextlib.redirect_stdout(io.StringIO()):
         answer = measured(row, engine, size, int(threads), Path(folder))

@@ -265,8 +265,3 @@ def _shapes(rows: GroundTruth | Detections, numbers: Int, kind: Kind, truth: boo
     if not truth:
         return {"segmentation": strings}
     return {"segmentation": strings, "bbox": rle_boxes(masks).tolist(), "area": rle_area(masks).tolist()}
-
-
-def detection_files(kind: Kind, detections: int, paths: tuple[Path, Path]) -> None:
-    """Files with so many detections, as `write_files` writes them."""
-    write_files(kind, Size.of(detections, kind), *paths)
