@@ -9,6 +9,7 @@ import copy
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ from cvbench import (
     PCKh,
     Result,
 )
-from cvbench.metrics.base import Metric
+from cvbench.metrics import crowdpose, detection, wholebody
+from cvbench.metrics.base import Metric, image_weights, merge
 from cvbench.metrics.keypoint_ap import CrowdPoseAP, WholeBodyAP
 from generated import Knobs, coco, knobs
 from keypoint_ap_cases import crowdpose_images, wholebody_images
@@ -254,6 +256,34 @@ def test_an_image_counts_once(case: Case) -> None:
         fed(case, [images[0], images[0]])
     with pytest.raises(MismatchError, match="1 image ids occur more than once"):
         fed(case, images).merge(fed(case, images[:1]))
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"), [("detection bbox", detection), ("crowdpose", crowdpose), ("wholebody", wholebody)]
+)
+@given(knobs=knobs(10), data=st.data())
+def test_categories_scored_apart_give_the_figures_of_the_whole(
+    name: str, rules: Any, knobs: Knobs, data: st.DataObject
+) -> None:
+    case = CASES[name]
+    state = fed(case, case.images(knobs)).state
+    cuts = [
+        0,
+        *sorted(data.draw(st.lists(st.integers(0, len(state.category_ids)), max_size=2))),
+        len(state.category_ids),
+    ]
+    half = np.arange(len(state)) % 2 == 0
+    shards = [state.take_images(~half), state.take_images(half)]
+    parts = []
+    for start, stop in pairwise(cuts):
+        part = merge([shard.take_categories(start, stop) for shard in shards])
+        parts.append([detection.scored(*view) for view in rules.views(part, image_weights(part, None))])
+    found = rules.figures([detection.join_scored(of_view) for of_view in zip(*parts, strict=True)])
+    whole = rules.summarize(state)
+    np.testing.assert_equal(found.values, whole.values)
+    assert found.tables.keys() == whole.tables.keys()
+    np.testing.assert_equal(found.tables, whole.tables)
+    np.testing.assert_equal(found.arrays, whole.arrays)
 
 
 @every_metric

@@ -19,7 +19,7 @@ xtcocotools; ``id_zero="unmatched"`` is crowdposetools' way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -27,11 +27,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Detections, Float, GroundTruth
+from cvbench.columns import Detections, Float, GroundTruth, Int
 from cvbench.errors import InputError
 from cvbench.metrics import detection
 from cvbench.metrics.base import PER_IMAGE, image_weights
-from cvbench.metrics.detection import AREAS, DetectionParams, DetectionState, Progress, Summary
+from cvbench.metrics.detection import AREAS, DetectionParams, DetectionState, Progress, Scored, Summary, scored
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
@@ -97,15 +97,22 @@ def summarize(
         ``values`` hold AP, AP50, AP75, AR, AR50, AR75, AP_easy, AP_medium, AP_hard; the table ``per_level`` the other
         figures of the levels.
     """
-    weights = image_weights(state, weights)
-    whole = detection.summarize(state, weights, threads, names)
+    return figures([scored(*view, threads) for view in views(state, image_weights(state, weights))], names)
+
+
+def views(state: CrowdPoseState, weights: Int) -> list[tuple[DetectionState, Int]]:
+    """The states, with weights of their images, which `figures` wants to be scored: all images, then each level."""
     level_of_image = np.searchsorted(LIMITS, state.crowd_index, side="right")
-    rows = []
-    for number, level in enumerate(LEVELS):
-        inside = weights * (level_of_image == number)
-        part = detection.summarize(state, inside, threads)
+    return [(state, weights), *((state, weights * (level_of_image == number)) for number in range(len(LEVELS)))]
+
+
+def figures(found: Sequence[Scored], names: Mapping[int, str] | None = None) -> Summary:
+    """The figures of what was scored of `views`; see `summarize`."""
+    whole, rows = detection.figures(found[:1], names), []
+    for level, inside in zip(LEVELS, found[1:], strict=True):
+        part = detection.figures([inside])
         ground_truths = part.tables["per_area"][0]["ground_truths"]
-        rows.append({"level": level, **part.values, "images": int(inside.sum()), "ground_truths": ground_truths})
+        rows.append({"level": level, **part.values, "images": inside.images, "ground_truths": ground_truths})
     values = whole.values | {f"AP_{row['level']}": row["AP"] for row in rows}
     return Summary(values, {"per_level": rows, **whole.tables}, whole.arrays)
 

@@ -23,7 +23,7 @@ keypoints are matched where pycocotools scores 0.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -57,6 +57,7 @@ from cvbench.result import Input, Result, Signature
 IouType = Literal["bbox", "segm", "boundary", "keypoints"]
 Progress = Callable[[str, int, int], object]
 N = TypeVar("N", int, Int)
+D = TypeVar("D", bound="DetectionState")
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
@@ -242,6 +243,18 @@ class DetectionState(State):
     gt_category: Index = field(metadata=rows_of("gt_image"))
     gt_counted: Int = field(metadata=rows_of("gt_image"))
     params: DetectionParams = field(metadata=CONSTANT)
+
+    def take_categories(self: D, start: int, stop: int) -> D:
+        """The state of the categories from number `start` to before `stop`, with all images; tallies stay whole."""
+        changes: dict[str, Any] = {"category_ids": self.category_ids[start:stop]}
+        for image, category in (("image", "category"), ("gt_image", "gt_category")):
+            numbers = getattr(self, category)
+            rows = np.flatnonzero((numbers >= start) & (numbers < stop))
+            for f in fields(self):
+                if f.name == image or f.metadata.get("image") == image:
+                    changes[f.name] = getattr(self, f.name)[rows]
+            changes[category] = numbers[rows] - np.int32(start)
+        return replace(self, **changes)
 
     def align(self, others: list[DetectionState]) -> list[DetectionState]:
         """Let all states' categories be indices into the union of their category ids."""
@@ -605,6 +618,52 @@ def curves(
     threads
         Threads to use; None for all processors.
     """
+    return scored(state, weights, threads).curves
+
+
+@dataclass(frozen=True)
+class Scored:
+    """All that the figures of a state are made of: its categories, scored one by one.
+
+    Attributes
+    ----------
+    params
+    images : int
+        The sum of the images' weights.
+    category_ids : (K,) int64
+    curves
+    positives : (K, A) int64
+        Ground truths that count, by category and area range.
+    detections : (K,) int64
+    """
+
+    params: DetectionParams
+    images: int
+    category_ids: Int
+    curves: Curves
+    positives: Int
+    detections: Int
+
+
+def join_scored(parts: Sequence[Scored]) -> Scored:
+    """The categories of all parts, one after another; parts are of the same images under the same rules."""
+    found = Curves(
+        *(np.concatenate(columns, axis=-3) for columns in zip(*(part.curves for part in parts), strict=True))
+    )
+    return Scored(
+        parts[0].params,
+        parts[0].images,
+        np.concatenate([part.category_ids for part in parts]),
+        found,
+        np.concatenate([part.positives for part in parts]),
+        np.concatenate([part.detections for part in parts]),
+    )
+
+
+def scored(
+    state: DetectionState, weights: NDArray[Any] | Mapping[Any, int] | None = None, threads: int | None = None
+) -> Scored:
+    """Score the categories of a state; arguments as of `curves`."""
     params, n_categories = state.params, len(state.category_ids)
     weights = image_weights(state, weights)
     order = _row_order(state)
@@ -626,7 +685,8 @@ def curves(
         category_curves(start, stop, offsets, rows, weights, max_dets, area_words, points, positives, tally, found)
 
     map_ranges(fill, n_categories, threads, _chunk(n_categories, threads))
-    return found
+    detections = np.bincount(state.category, weights[state.image], n_categories).astype(np.int64)
+    return Scored(params, int(weights.sum()), state.category_ids, found, positives, detections)
 
 
 def _tally(n_areas: int, n_limits: int, n_caps: int, n_points: int) -> Tally:
@@ -693,15 +753,26 @@ def summarize(
     Summary
         ``values`` hold AP, AP50, AP75, AP by area, AR by cap and by area (keypoints: AR, AR50, AR75, AR by area).
     """
-    weights = image_weights(state, weights)
-    found = curves(state, weights, threads)
+    return figures([scored(state, weights, threads)], names)
+
+
+def views(state: DetectionState, weights: Int) -> list[tuple[DetectionState, Int]]:
+    """The states, with weights of their images, which `figures` wants to be scored: this one."""
+    return [(state, weights)]
+
+
+def figures(found: Sequence[Scored], names: Mapping[int, str] | None = None) -> Summary:
+    """The figures of what was scored, of one state; see `summarize`."""
+    (whole,) = found
     tables = {
-        "per_category": _per_category(state, weights, found, names or {}),
-        "per_iou": _per_iou(state.params, found),
-        "per_area": _per_area(state, weights, found),
+        "per_category": _per_category(whole, names or {}),
+        "per_iou": _per_iou(whole.params, whole.curves),
+        "per_area": _per_area(whole),
     }
-    arrays = {"precision": found.precision, "recall": found.recall, "scores": found.score}
-    return Summary(_official(state.params, found), tables, arrays)
+    precision, recall, score = whole.curves
+    return Summary(
+        _official(whole.params, whole.curves), tables, {"precision": precision, "recall": recall, "scores": score}
+    )
 
 
 def _official(params: DetectionParams, found: Curves) -> dict[str, float]:
@@ -724,25 +795,23 @@ def _official(params: DetectionParams, found: Curves) -> dict[str, float]:
     return values
 
 
-def _per_category(state: DetectionState, weights: Int, found: Curves, names: Mapping[int, str]) -> list[dict[str, Any]]:
-    params, n_categories = state.params, len(state.category_ids)
+def _per_category(whole: Scored, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    params, found = whole.params, whole.curves
     columns = {"AP": _category_means(found.precision[..., 0, -1])}
     for name, picked in _official_thresholds(params):
         columns[f"AP{name}"] = _category_means(found.precision[picked][..., 0, -1])
     for a, suffix in _area_suffixes(params):
         columns[f"AP{suffix}"] = _category_means(found.precision[..., a, -1])
     columns["AR"] = _category_means(found.recall[:, None, :, 0, -1])
-    positives = np.bincount(state.gt_category, (state.gt_counted & 1) * weights[state.gt_image], n_categories)
-    detections = np.bincount(state.category, weights[state.image], n_categories)
     return [
         {
             "id": category,
             "name": names.get(category, str(category)),
             **{name: float(column[k]) for name, column in columns.items()},
-            "ground_truths": int(positives[k]),
-            "detections": int(detections[k]),
+            "ground_truths": int(whole.positives[k, 0]),
+            "detections": int(whole.detections[k]),
         }
-        for k, category in enumerate(state.category_ids.tolist())
+        for k, category in enumerate(whole.category_ids.tolist())
     ]
 
 
@@ -753,15 +822,16 @@ def _per_iou(params: DetectionParams, found: Curves) -> list[dict[str, Any]]:
     ]
 
 
-def _per_area(state: DetectionState, weights: Int, found: Curves) -> list[dict[str, Any]]:
+def _per_area(whole: Scored) -> list[dict[str, Any]]:
+    found, positives = whole.curves, whole.positives.sum(axis=0)
     return [
         {
             "area": label,
             "AP": _mean(found.precision[:, :, :, a, -1]),
             "AR": _mean(found.recall[:, :, a, -1]),
-            "ground_truths": int(((state.gt_counted >> a & 1) * weights[state.gt_image]).sum()),
+            "ground_truths": int(positives[a]),
         }
-        for a, (label, _, _) in enumerate(state.params.areas)
+        for a, (label, _, _) in enumerate(whole.params.areas)
     ]
 
 

@@ -17,7 +17,7 @@ Named deviation: NaN where the evaluator prints −1. halpecocotools scores the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any
@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Detections, GroundTruth
+from cvbench.columns import Detections, GroundTruth, Int
 from cvbench.errors import InputError
 from cvbench.metrics import detection
 from cvbench.metrics.base import image_weights, rows_of
-from cvbench.metrics.detection import DetectionParams, DetectionState, Progress, Summary
+from cvbench.metrics.detection import DetectionParams, DetectionState, Progress, Scored, Summary, scored
 
 VERSION = 1
 """Raised with every change that can change a score; part of every signature."""
@@ -178,20 +178,26 @@ def summarize(
         each part (``AP_body``); the table ``per_part`` all figures of all parts. Other tables and arrays are those of
         the whole body.
     """
-    weights = image_weights(state, weights)
-    whole = detection.summarize(state.of_part(0), weights, threads, names)
+    return figures([scored(*view, threads) for view in views(state, image_weights(state, weights))], names)
+
+
+def views(state: WholeBodyState, weights: Int) -> list[tuple[DetectionState, Int]]:
+    """The states, with weights of their images, which `figures` wants to be scored: the whole body, then its parts."""
+    return [(state.of_part(number), weights) for number in range(1 + len(PARTS))]
+
+
+def figures(found: Sequence[Scored], names: Mapping[int, str] | None = None) -> Summary:
+    """The figures of what was scored of `views`; see `summarize`."""
+    whole = detection.figures(found[:1], names)
     values, rows = dict(whole.values), []
-    for number, part in enumerate((WHOLE, *PARTS)):
-        found = detection.summarize(state.of_part(number), weights, threads) if number else whole
-        counted = {name: sum(row[name] for row in found.tables["per_category"]) for name in COUNTED}
+    for part, of_part in zip((WHOLE, *PARTS), found, strict=True):
+        own = detection.figures([of_part]).values
+        counted = {"ground_truths": int(of_part.positives[:, 0].sum()), "detections": int(of_part.detections.sum())}
         joints = part.joints.stop - part.joints.start
-        rows.append({"part": part.name, "joints": joints, **found.values, **counted})
-        if number:
-            values |= {f"{name}_{part.name}": found.values[name] for name in ("AP", "AP50", "AP75", "AR")}
+        rows.append({"part": part.name, "joints": joints, **own, **counted})
+        if part is not WHOLE:
+            values |= {f"{name}_{part.name}": own[name] for name in ("AP", "AP50", "AP75", "AR")}
     return Summary(values, {"per_part": rows, **whole.tables}, whole.arrays)
-
-
-COUNTED = ("ground_truths", "detections")
 
 
 result_of = partial(detection.result_of, task=TASK, summarize=summarize)
