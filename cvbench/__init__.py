@@ -27,6 +27,7 @@ _HOMES = {
         "Interval",
         "bootstrap",
     ),
+    "cvbench.kernels.caching": ("CacheWarning",),
     "cvbench.metrics.boundary": (
         "boundary_f",
         "region_bands",

@@ -11,6 +11,7 @@ from cvbench.errors import (
     MissingDependency as MissingDependency,
 )
 from cvbench.intervals import Interval as Interval, bootstrap as bootstrap
+from cvbench.kernels.caching import CacheWarning as CacheWarning
 from cvbench.metrics.boundary import boundary_f as boundary_f, region_bands as region_bands
 from cvbench.metrics.detection import COCO_SIGMAS as COCO_SIGMAS, DetectionParams as DetectionParams
 from cvbench.metrics.detection_ap import DetectionAP as DetectionAP, detection_ap as detection_ap

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -73,6 +75,7 @@ class Device(str, Enum):
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    warnings.showwarning = partial(_show_warning, warnings.showwarning)
     app(prog_name="cvbench")
 
 
@@ -82,6 +85,16 @@ def main() -> None:
 def say(message: str) -> None:
     """Talk to the person; standard output belongs to the data."""
     sys.stderr.write(f"{message}\n")
+
+
+def _show_warning(
+    others: Callable[..., None], message: Warning | str, category: type[Warning], *place: Any, **more: Any
+) -> None:
+    """Our own warnings are for the person at the shell, who knows no lines of code; `others` shows all others."""
+    if category.__module__.startswith("cvbench."):
+        say(f"warning: {message}")
+    else:
+        others(message, category, *place, **more)
 
 
 def put(text: str) -> None:

@@ -64,9 +64,11 @@ class Bar:
 def watched(say: Callable[[str], None]) -> Iterator[Bar]:
     """Show a `Bar` while work is under way and, where kernels had to be compiled, `say` afterwards how long it took.
 
-    Kernels that Numba loads from its cache are not compiled.
+    Kernels that were kept by an earlier process are not compiled.
     """
     from numba.core import event
+
+    from cvbench.kernels.caching import can_keep
 
     clock = event.TimingListener()  # type: ignore[no-untyped-call]  # Numba carries no types
     bar = Bar()
@@ -76,4 +78,4 @@ def watched(say: Callable[[str], None]) -> Iterator[Bar]:
     finally:
         bar.close()
     if clock.done:
-        say(f"compiling kernels, once: {clock.duration:.1f} s")
+        say(f"compiling kernels{', once' if can_keep() else ''}: {clock.duration:.1f} s")

@@ -38,7 +38,7 @@ BELOW = {
     "cost.dispatch": ("cost.operators", "cost.spec"),
     "cost": ("cost.dispatch", "result"),
     "profiling": ("cost",),
-    "progress": (),
+    "progress": ("kernels",),
     "pareto": ("errors",),
     "intervals": ("metrics",),
     "records": ("intervals", "cost"),

@@ -13,11 +13,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from cvbench.kernels.caching import CONFIG, KernelCache
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int32]
@@ -26,6 +28,9 @@ Bool = NDArray[np.bool_]
 
 F = TypeVar("F", bound=Callable[..., object])
 
+KERNELS: list[Any] = []
+"""Numba's dispatchers of all kernels of the modules that were imported so far; none where kernels run as Python."""
+
 
 def kernel(function: F) -> F:
     """Compile `function` on its first call and keep the machine code on disk.
@@ -33,7 +38,11 @@ def kernel(function: F) -> F:
     Division by zero gives inf or NaN as in NumPy. Never ``fastmath``: it reorders sums and fuses multiplications with
     additions, and the figures of a reference evaluator are equal to the last bit or they are not equal.
     """
-    return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))
+    compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    if not CONFIG.DISABLE_JIT:
+        compiled._cache = KernelCache(function)  # noqa: SLF001  # where Numba would put its own
+        KERNELS.append(compiled)
+    return cast(F, compiled)
 
 
 def available_threads() -> int:
