@@ -29,17 +29,19 @@ from cvbench.errors import FormatError, InputError
 from cvbench.io.columnar import ColumnFile, column_file
 from cvbench.io.diagnosis import detection_problems, ground_truth_problems
 from cvbench.io.extract import (
+    Dataset,
     Part,
     Refused,
     area_column,
     box_areas,
     box_column,
     by_image,
+    category_columns,
     flag_column,
     id_column,
     index_column,
     index_of,
-    joined_masks,
+    joined_parts,
     keypoint_boxes,
     keypoint_column,
     labelled_column,
@@ -312,6 +314,68 @@ def _ground_truth(document: Document, options: GroundTruthOptions) -> Reading[Gr
 
 
 def _ground_truth_columns(document: Document, options: GroundTruthOptions) -> Reading[GroundTruth]:
+    data = None
+    if document.is_large:
+        from cvbench.io.coco_scan import scanned_dataset  # brings numba, which small files do without
+
+        data = scanned_dataset(document, options)
+    data = data or _decoded_dataset(document, options)
+    n = len(data.id)
+    require(len(np.unique(data.id)) == n)
+    require((data.image >= 0).all() and (data.category >= 0).all())
+    id_zero = data.id == 0
+    labelled = data.labelled
+    if labelled is not None and data.points is not None:
+        visible = np.count_nonzero(data.points[:, :, 2] > 0, axis=1)
+        require((labelled <= data.points.shape[1]).all())
+        missing_labelled = np.count_nonzero(labelled < 0)
+        different = np.count_nonzero((labelled >= 0) & (labelled != visible))
+        labelled = np.where(labelled < 0, visible, labelled)
+
+    rows, offsets = by_image(data.image, len(data.image_ids))
+    columns = GroundTruth(
+        image_ids=data.image_ids,
+        category_ids=data.category_ids,
+        category_names=data.category_names,
+        offsets=offsets,
+        category=data.category,
+        area=data.area,
+        crowd=data.crowd,
+        ignore=data.ignore,
+        id_zero=id_zero,
+        boxes=data.boxes,
+        masks=data.masks,
+        keypoints=data.points,
+        num_keypoints=labelled,
+    )
+    columns = columns if rows is None else take_rows(columns, rows, offsets)
+    reading = Reading(columns, document.source, image_sizes=data.sizes, crowd_index=data.crowd_index)
+
+    several = f"of {n:,} annotations"
+    reading.count("images", len(data.image_ids))
+    reading.count("categories", len(data.category_ids))
+    reading.count("annotations", n)
+    reading.count("crowd", np.count_nonzero(data.crowd))
+    reading.count("missing_iscrowd", data.missing_crowd, f"{several} have no iscrowd: taken for 0")
+    reading.count("explicit_ignore", np.count_nonzero(data.ignore))
+    reading.count("id_zero", np.count_nonzero(id_zero))
+    reading.count("missing_area", data.missing_area, f"{several} have no area: width x height of the box is taken")
+    if options.iou_type == "bbox" and data.boxes is not None:
+        reading.count("zero_size_annotations", zero_sizes(data.boxes))
+    if labelled is not None:
+        counted = f"{several} have no num_keypoints: labelled keypoints are counted"
+        reading.count("missing_num_keypoints", missing_labelled, counted)
+        taken = f"{several} have a num_keypoints that is not the number of their labelled keypoints: it is taken"
+        reading.count("num_keypoints_differ", different, taken)
+    names = data.category_names
+    same = f"of {len(names):,} categories have the name of another one"
+    reading.count("duplicate_category_names", len(names) - len(set(names)), same)
+    if document.relaxed:
+        reading.notes.append(RELAXED.format(document.name))
+    return reading
+
+
+def _decoded_dataset(document: Document, options: GroundTruthOptions) -> Dataset:
     iou_type = options.iou_type
     forms = {
         "images": struct_of("Image", image_fields(options)),
@@ -321,76 +385,40 @@ def _ground_truth_columns(document: Document, options: GroundTruthOptions) -> Re
     data: Any = document.decode(msgspec.defstruct("Dataset", [(key, list_of(form)) for key, form in forms.items()]))
     require(data is not None)
     image_ids, image_order = id_column(data.images)
-    category_ids, category_order = id_column(data.categories)
-    given_names = [data.categories[row].name for row in category_order.tolist()]
-    names = [str(n) if name is None else name for n, name in zip(category_ids.tolist(), given_names, strict=True)]
-
+    category_ids, category_names = category_columns(data.categories)
     records = data.annotations
-    ids = set(map(attrgetter("id"), records))
-    require(len(ids) == len(records))
+    ids = list(map(attrgetter("id"), records))
     require_64_bits(ids)
     image = index_column(records, "image_id", index_of(image_ids))
-    category = index_column(records, "category_id", index_of(category_ids))
-    require((image >= 0).all() and (category >= 0).all())
     crowd, missing_crowd = flag_column(records, "iscrowd")
-    ignore, _ = flag_column(records, "ignore")
-    area, missing = np.full(len(records), np.nan), 0
+    area, missing_area = np.full(len(records), np.nan), 0
     if options.missing_area != "unused":
-        area, missing = area_column(records, options.missing_area == "box")
-    id_zero = np.fromiter((record.id == 0 for record in records), np.bool_, len(records))
-    boxes = masks = sizes = points = labelled = crowd_index = None
-    if options.crowd_index:
-        crowd_index = number_column(data.images, "crowdIndex")[image_order]
-    if iou_type in ("bbox", "keypoints"):
-        boxes = box_column(records)
+        area, missing_area = area_column(records, options.missing_area == "box")
+    masks = sizes = None
     if iou_type in ("segm", "boundary"):
         sizes = size_column(data.images)[image_order]
+        require((image >= 0).all())
         masks = mask_column(records, sizes[image], None)
-    if iou_type == "keypoints":
-        points = keypoint_column(records, options.parts)
-    if points is not None and len(options.parts) == 1:
-        labelled, missing_labelled, different = labelled_column(records, points)
-
-    rows, offsets = by_image(image, len(image_ids))
-    columns = GroundTruth(
+    in_parts = iou_type == "keypoints" and len(options.parts) > 1
+    return Dataset(
         image_ids=image_ids,
+        sizes=sizes,
+        crowd_index=number_column(data.images, "crowdIndex")[image_order] if options.crowd_index else None,
         category_ids=category_ids,
-        category_names=tuple(names),
-        offsets=offsets,
-        category=category,
-        area=area,
+        category_names=category_names,
+        id=np.array(ids, np.int64),
+        image=image,
+        category=index_column(records, "category_id", index_of(category_ids)),
         crowd=crowd,
-        ignore=ignore,
-        id_zero=id_zero,
-        boxes=boxes,
+        missing_crowd=missing_crowd,
+        ignore=flag_column(records, "ignore")[0],
+        area=area,
+        missing_area=missing_area,
+        boxes=box_column(records) if iou_type in ("bbox", "keypoints") else None,
         masks=masks,
-        keypoints=points,
-        num_keypoints=labelled,
+        points=keypoint_column(records, options.parts) if iou_type == "keypoints" else None,
+        labelled=labelled_column(records) if iou_type == "keypoints" and not in_parts else None,
     )
-    columns = columns if rows is None else take_rows(columns, rows, offsets)
-    reading = Reading(columns, document.source, image_sizes=sizes, crowd_index=crowd_index)
-
-    several = f"of {len(records):,} annotations"
-    reading.count("images", len(image_ids))
-    reading.count("categories", len(category_ids))
-    reading.count("annotations", len(records))
-    reading.count("crowd", np.count_nonzero(crowd))
-    reading.count("missing_iscrowd", missing_crowd, f"{several} have no iscrowd: taken for 0")
-    reading.count("explicit_ignore", np.count_nonzero(ignore))
-    reading.count("id_zero", np.count_nonzero(id_zero))
-    reading.count("missing_area", missing, f"{several} have no area: width x height of the box is taken")
-    if iou_type == "bbox" and boxes is not None:
-        reading.count("zero_size_annotations", zero_sizes(boxes))
-    if labelled is not None:
-        counted = f"{several} have no num_keypoints: labelled keypoints are counted"
-        reading.count("missing_num_keypoints", missing_labelled, counted)
-        taken = f"{several} have a num_keypoints that is not the number of their labelled keypoints: it is taken"
-        reading.count("num_keypoints_differ", different, taken)
-    same = f"of {len(names):,} categories have the name of another one"
-    reading.count("duplicate_category_names", len(names) - len(set(names)), same)
-    if document.relaxed:
-        reading.notes.append(RELAXED.format(document.name))
-    return reading
 
 
 # Detections ----------------------------------------------------------------------------------------------------------
@@ -463,13 +491,19 @@ def _detection_columns(
 
 
 def _decoded(document: Document, gt: GroundTruth, options: DetectionOptions) -> Part:
+    if document.is_large:
+        from cvbench.io.coco_scan import scanned_detections  # brings numba, which small files do without
+
+        part = scanned_detections(document, gt, options)
+        if part is not None:
+            return part
     images, categories = index_of(gt.image_ids), index_of(gt.category_ids)
     parts = document.decode_list(
         struct_of("Detection", detection_fields(options)), lambda records: _part(records, images, categories, options)
     )
     if parts is None:
         raise Refused
-    return _joined(parts)
+    return joined_parts(parts)
 
 
 def _part(
@@ -495,28 +529,6 @@ def _part(
     unknown = frozenset(records[row].category_id for row in strange)
     require_64_bits(unknown)
     return Part(image, category, score, boxes, masks, points, unknown, filled, scores, missing)
-
-
-def _joined(parts: Sequence[Part]) -> Part:
-    if len(parts) == 1:
-        return parts[0]
-    boxes = [part.boxes for part in parts if part.boxes is not None]
-    masks = [part.masks for part in parts if part.masks is not None]
-    points = [part.points for part in parts if part.points is not None]
-    scores = [part.scores for part in parts if part.scores is not None]
-    require(len({part.shape[1] for part in points}) <= 1)
-    return Part(
-        np.concatenate([part.image for part in parts]),
-        np.concatenate([part.category for part in parts]),
-        np.concatenate([part.score for part in parts]),
-        np.concatenate(boxes) if boxes else None,
-        joined_masks(masks) if masks else None,
-        np.concatenate(points) if points else None,
-        frozenset().union(*(part.unknown for part in parts)),
-        sum(part.box_masks for part in parts),
-        np.concatenate(scores) if scores else None,
-        np.sum([part.missing_scores for part in parts], axis=0, dtype=np.int64),
-    )
 
 
 def _areas(found: Part, options: DetectionOptions) -> tuple[Float | None, Float, str]:

@@ -47,6 +47,50 @@ class Part:
     """(P,) how often these are lacking."""
 
 
+@dataclass(frozen=True)
+class Dataset:
+    """What is read of a ground truth: I images, N annotations in the order of the file.
+
+    Attributes
+    ----------
+    image_ids : (I,) int64 or str, ascending
+    sizes : (I, 2) int64 or None
+    crowd_index : (I,) float64 or None
+    category_ids : (K,) int64, ascending
+    category_names : K names
+    id : (N,) int64
+    image, category : (N,) int64
+        Index of the image and of the category; -1 where there is none with that id.
+    crowd, ignore : (N,) bool
+    missing_crowd : int
+        How many annotations have no ``iscrowd``.
+    area : (N,) float64
+    missing_area : int
+    boxes, masks, points
+        None where they are not read.
+    labelled : (N,) int64 or None
+        The number of labelled keypoints as annotated, -1 where there is none; None where it is not read.
+    """
+
+    image_ids: NDArray[Any]
+    sizes: Int | None
+    crowd_index: Float | None
+    category_ids: Int
+    category_names: tuple[str, ...]
+    id: Int
+    image: Int
+    category: Int
+    crowd: Bool
+    missing_crowd: int
+    ignore: Bool
+    area: Float
+    missing_area: int
+    boxes: Float | None
+    masks: Masks | None
+    points: Float | None
+    labelled: Int | None
+
+
 def require(condition: object) -> None:
     """Raise `Refused` unless `condition` is true."""
     if not condition:
@@ -62,6 +106,13 @@ def id_column(records: Sequence[Any]) -> tuple[NDArray[Any], Int]:
     order = sorted(range(len(ids)), key=ids.__getitem__)
     ascending = [ids[row] for row in order]
     return np.array(ascending, np.str_ if ids and isinstance(ids[0], str) else np.int64), np.array(order, np.int64)
+
+
+def category_columns(records: Sequence[Any]) -> tuple[Int, tuple[str, ...]]:
+    """The categories' ids, ascending, and their names; the id where there is no name."""
+    ids, order = id_column(records)
+    names = [records[row].name for row in order.tolist()]
+    return ids, tuple(str(n) if name is None else name for n, name in zip(ids.tolist(), names, strict=True))
 
 
 def index_of(ids: NDArray[Any]) -> dict[Any, int]:
@@ -102,7 +153,11 @@ def flag_column(records: Sequence[Any], name: str) -> tuple[Bool, int]:
 def box_column(records: Sequence[Any]) -> Float:
     """The boxes of records that all have one."""
     numbers = chain.from_iterable(map(attrgetter("bbox"), records))
-    boxes = np.fromiter(numbers, np.float64, 4 * len(records)).reshape(-1, 4)
+    return checked_boxes(np.fromiter(numbers, np.float64, 4 * len(records)).reshape(-1, 4))
+
+
+def checked_boxes(boxes: Float) -> Float:
+    """The `boxes`, if they are finite and no size is negative."""
     require(np.isfinite(boxes).all() and (boxes[:, 2:] >= 0).all())
     return boxes
 
@@ -129,8 +184,13 @@ def area_column(records: Sequence[Any], by_box: bool) -> tuple[Float, int]:
     areas, missing = np.array(given, np.float64), np.array([area is None for area in given], np.bool_)
     if by_box:
         areas = np.where(missing, box_areas(some_boxes(records)), areas)
+    return checked_areas(areas), int(np.count_nonzero(missing))
+
+
+def checked_areas(areas: Float) -> Float:
+    """The `areas`, if they are finite and none is negative."""
     require((np.isfinite(areas) & (areas >= 0)).all())
-    return areas, int(np.count_nonzero(missing))
+    return areas
 
 
 def box_areas(boxes: Float) -> Float:
@@ -193,13 +253,11 @@ def score_columns(records: Sequence[Any], names: Sequence[str], score: Float) ->
     return scores, missing
 
 
-def labelled_column(records: Sequence[Any], points: Float) -> tuple[Int, int, int]:
-    """``num_keypoints``, counted from visibility where absent; how often it is absent, and how often it differs."""
-    visible = np.count_nonzero(points[:, :, 2] > 0, axis=1).astype(np.int64)
+def labelled_column(records: Sequence[Any]) -> Int:
+    """``num_keypoints``, -1 where it is absent."""
     given = list(map(attrgetter("num_keypoints"), records))
-    require(all(n is None or 0 <= n <= points.shape[1] for n in given))
-    values = np.array([seen if n is None else n for n, seen in zip(given, visible.tolist(), strict=True)], np.int64)
-    return values, given.count(None), int(np.count_nonzero(values != visible))
+    require(all(n is None or 0 <= n <= LARGEST for n in given))
+    return np.array([-1 if n is None else n for n in given], np.int64)
 
 
 def mask_column(records: Sequence[Any], sizes: Int | None, boxes: Float | None) -> Masks:
@@ -234,6 +292,29 @@ def joined_masks(parts: Sequence[Masks]) -> Masks:
         np.concatenate([np.zeros(0, np.uint32), *(part.counts for part in parts)]),
         offsets_of(np.concatenate([np.zeros(0, np.int64), *(np.diff(part.offsets) for part in parts)])),
         np.concatenate([np.zeros((0, 2), np.int64), *(part.sizes for part in parts)]),
+    )
+
+
+def joined_parts(parts: Sequence[Part]) -> Part:
+    """All parts, one after another."""
+    if len(parts) == 1:
+        return parts[0]
+    boxes = [part.boxes for part in parts if part.boxes is not None]
+    masks = [part.masks for part in parts if part.masks is not None]
+    points = [part.points for part in parts if part.points is not None]
+    scores = [part.scores for part in parts if part.scores is not None]
+    require(len({part.shape[1] for part in points}) <= 1)
+    return Part(
+        np.concatenate([part.image for part in parts]),
+        np.concatenate([part.category for part in parts]),
+        np.concatenate([part.score for part in parts]),
+        np.concatenate(boxes) if boxes else None,
+        joined_masks(masks) if masks else None,
+        np.concatenate(points) if points else None,
+        frozenset().union(*(part.unknown for part in parts)),
+        sum(part.box_masks for part in parts),
+        np.concatenate(scores) if scores else None,
+        np.sum([part.missing_scores for part in parts], axis=0, dtype=np.int64),
     )
 
 

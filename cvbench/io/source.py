@@ -10,18 +10,28 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from types import GenericAlias
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from cvbench.errors import FormatError, InputError
 from cvbench.io.problems import suggestion
 
+if TYPE_CHECKING:
+    from cvbench.io.scan import Form, Rows
+
 T = TypeVar("T")
 U = TypeVar("U")
+
+LARGE = 4 << 20
+"""Bytes of JSON from which on a scan is faster, although its machine code must be loaded first."""
 
 PART = 1 << 18
 """Bytes of JSON that are decoded at a time."""
@@ -89,29 +99,74 @@ class Document:
             `source` is neither a path nor data of the kinds above.
         """
         self.relaxed = False
-        self._text: bytes | None = None
+        self._read: bytes | memoryview | None = None
         self._tree: Any = None
-        if isinstance(source, (str, os.PathLike)):
-            self.name = os.fspath(source)
-            self.path: str | None = self.name
-            stored = read_file(self.name)
-            self._text = unzip(stored, self.name) if stored.startswith(GZIP) else stored
-            if not self._text.strip():
-                raise FormatError(f"the file is empty ({len(stored)} bytes), expected JSON", where=self.name)
-        else:
-            self.name, self.path = argument, None
+        self.path: str | None = None
+        stored: bytes | None = None
+        if not isinstance(source, (str, os.PathLike)):
+            self.name = argument
             self._tree = plain(source, argument)
             stored = canonical(self._tree, argument)
-        self._size = len(stored)
+        else:
+            self.name = self.path = os.fspath(source)
+            if not _is_large(self.path):
+                stored = read_file(self.path)
+                self._read = unzip(stored, self.name) if stored.startswith(GZIP) else stored
+                if not self._read.strip():
+                    raise FormatError(f"the file is empty ({len(stored)} bytes), expected JSON", where=self.name)
+        self.is_large = stored is None or (self._read is not None and len(self._read) >= LARGE and compiled())
         # In a thread the hash costs nothing beside the decoding: 27 ms of 0.4 s for 50 MB.
         pool = ThreadPoolExecutor(1, "cvbench-hash")
-        self._hash = pool.submit(hashlib.sha256, stored)
+        self._source = pool.submit(_source_of, self.path, stored)
         pool.shutdown(wait=False)
 
     @property
     def source(self) -> Source:
         """Where the document came from."""
-        return Source(self.path, self._hash.result().hexdigest(), self._size)
+        return self._source.result()
+
+    @property
+    def _text(self) -> bytes | memoryview | None:
+        """All of the file, read when it is first needed; None for data from memory."""
+        if self._read is None and self.path is not None:
+            self._read = self._with_zero().data[:-1]
+            if not bytes(self._read[:PART]).strip() and not bytes(self._read).strip():
+                raise FormatError(f"the file is empty ({len(self._read)} bytes), expected JSON", where=self.name)
+        return self._read
+
+    def _with_zero(self) -> NDArray[np.uint8]:
+        """All of the text, and a zero at the end."""
+        if self._read is not None:
+            return np.frombuffer(bytearray(b"\0").join((self._read, b"")), np.uint8)
+        assert self.path is not None, "data from memory are never large"
+        with _opened(self.path) as file:
+            text = np.empty(os.fstat(file.fileno()).st_size + 1, np.uint8)
+            n = file.readinto(text.data[:-1])
+        text[n] = 0
+        return text[: n + 1]
+
+    def scan_list(self, form: Form, use: Callable[[Rows], U]) -> list[U] | None:
+        """What `use` makes of the document, a list of records; see `cvbench.io.scan.scan_list`.
+
+        Only for a document that `is_large`: of a small one, msgspec is through before machine code is loaded.
+        """
+        from cvbench.io.scan import File, Memory, scan_whole_list  # brings numba, which small files do without
+
+        if self._read is not None or self.path is None:
+            return scan_whole_list(Memory(self._with_zero()), form, use)
+        with _opened(self.path) as file:
+            return scan_whole_list(File(file), form, use)
+
+    def scan_object(
+        self, lists: Mapping[str, tuple[Form, Callable[[Rows], U]]]
+    ) -> tuple[dict[str, list[U]], dict[str, memoryview]] | None:
+        """Lists of records of the document, an object, and the text of its other values; as `scan_list`."""
+        from cvbench.io.scan import scan_object  # as above
+
+        text = self._with_zero()
+        if self._read is None:
+            self._read = text.data[:-1]
+        return scan_object(text, lists)
 
     def decode(self, form: type[T]) -> T | None:
         """The document as `form`, a type that msgspec knows; None where it does not have that form.
@@ -168,8 +223,45 @@ class Document:
 
 def read_file(path: str) -> bytes:
     """The bytes of the file, or a FormatError that says why there are none."""
+    with _opened(path) as file:
+        return file.read()
+
+
+def _is_large(path: str) -> bool:
+    """Whether this is a file that is better scanned than decoded."""
+    if not Path(path).is_file() or Path(path).stat().st_size < LARGE or not compiled():
+        return False
+    with _opened(path) as file:
+        return not file.peek(2).startswith(GZIP)
+
+
+def compiled() -> bool:
+    """Whether kernels are machine code: as plain Python a scan takes longer than decoding."""
+    import numba
+
+    return not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # the module makes it when imported
+
+
+def _source_of(path: str | None, stored: bytes | None) -> Source:
+    """What a document says of its origin; the content where it was read already."""
+    if stored is not None:
+        return Source(path, hashlib.sha256(stored).hexdigest(), len(stored))
+    assert path is not None, "data from memory are there"
+    content, size = hashlib.sha256(), 0
+    buffer = memoryview(bytearray(1 << 20))
+    with _opened(path) as file:
+        while n := file.readinto(buffer):
+            content.update(buffer[:n])
+            size += n
+    return Source(path, content.hexdigest(), size)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[BufferedReader]:
+    """The open file; a FormatError where there is none, or where reading fails."""
     try:
-        return Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            yield file
     except FileNotFoundError:
         folder = Path(path).parent
         files = [file.name for file in folder.iterdir()] if folder.is_dir() else []
@@ -196,7 +288,7 @@ def list_of(form: type[T]) -> type[list[T]]:
     return cast("type[list[T]]", lists)
 
 
-def decoded_parts(text: bytes, form: type[T]) -> Iterator[list[T]]:
+def decoded_parts(text: bytes | memoryview, form: type[T]) -> Iterator[list[T]]:
     """The records of a JSON list of objects, about `PART` bytes of them at a time.
 
     The text is cut where it looks as if one object ended and the next began. A cut inside of a string or of a nested
@@ -208,13 +300,13 @@ def decoded_parts(text: bytes, form: type[T]) -> Iterator[list[T]]:
     while (cut := BETWEEN.search(text, start + PART)) is not None:
         yield decoder.decode(b"".join((b"[" if start else b"", memoryview(text)[start : cut.start() + 1], b"]")))
         start = cut.end() - 1
-    yield decoder.decode(b"[" + text[start:] if start else text)
+    yield decoder.decode(b"".join((b"[", text[start:])) if start else text)
 
 
-def parse(text: bytes, name: str) -> Any:
+def parse(text: bytes | memoryview, name: str) -> Any:
     """Python's own reading of JSON: slower, more patient, and able to say where the text goes wrong."""
     try:
-        return json.loads(text)
+        return json.loads(bytes(text))
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         if error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string"):

@@ -19,6 +19,8 @@ from cvbench.errors import FormatError
 from cvbench.io import Reading, check_detections, check_ground_truth, read_detections, read_ground_truth
 from input_cases import ABSENT, CASES, FOLDER, Case, Edit, ground_truth, page, predictions
 
+pytestmark = pytest.mark.usefixtures("each_way_of_reading")
+
 INPUTS = Path(__file__).parents[2] / "docs" / "inputs.md"
 each_case = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 

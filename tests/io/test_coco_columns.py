@@ -19,6 +19,8 @@ from cvbench.io.extract import RADIX
 from cvbench.metrics.masks import masks_from_boxes, masks_from_polygons, rle_area, rle_decode, rle_to_strings
 from input_cases import ground_truth, predictions
 
+pytestmark = pytest.mark.usefixtures("each_way_of_reading")
+
 RECTANGLE = [5, 10, 5, 50, 45, 50, 45, 10]
 
 

@@ -27,6 +27,8 @@ from cvbench.io import (
 from cvbench.io.fields import GroundTruthOptions
 from input_cases import ground_truth, predictions
 
+pytestmark = pytest.mark.usefixtures("each_way_of_reading")
+
 TASKS = ("bbox", "segm", "keypoints")
 VALUES: tuple[Any, ...] = (
     *(None, True, False, -1, 0, 1, 2, 3, 7, 1.0, 2.5, -0.0, -3.5, 1e300, 2**70, 10**400, float("nan"), float("inf")),
