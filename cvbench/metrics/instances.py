@@ -737,7 +737,7 @@ class InstanceMetric(Metric[S]):
             raise InputError(f"there are {joints} keypoints here and {self._joints} in images before")
         for trouble in self._problems(columns):
             raise InputError(trouble.message, where=f"{trouble.side}[{trouble.row}]")
-        self._add(image_id, _packed(columns))
+        self._add([image_id], [_packed(columns)])
         self._joints = joints if number else self._joints
         return self
 

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cvbench.columns import Detections, Float, GroundTruth
+from cvbench.columns import Detections, GroundTruth
 from cvbench.metrics import crowdpose, wholebody
-from cvbench.metrics.base import Image, to_numpy
+from cvbench.metrics.base import Image
 from cvbench.metrics.detection import DetectionState
-from cvbench.metrics.detection_ap import BoxFormat, DetectionAP, ImageDict, checked_array, own_area
+from cvbench.metrics.detection_ap import BoxFormat, DetectionAP, own_area
+from cvbench.metrics.image_dicts import Side
 from cvbench.result import Result
 
 
@@ -73,18 +73,13 @@ class CrowdPoseAP(_KeypointAP):
 
     RULES = crowdpose.RULES
 
-    def _ground_truth(self, image: ImageDict, where: str) -> dict[str, NDArray[Any]]:
-        given = (
-            {**image, "crowd_index": np.reshape(to_numpy(image["crowd_index"]), -1)}
-            if "crowd_index" in image
-            else image
-        )
-        index = checked_array(given, "crowd_index", where, np.float64, (1,))
-        return super()._ground_truth(image, where) | {"crowd_index": index}
+    def _ground_truth(self, side: Side) -> dict[str, Any]:
+        index = side.of_image("crowd_index")
+        return super()._ground_truth(side) | {"crowd_index": list(index[:, None])}
 
     def _count(self, images: list[Image]) -> DetectionState:
         state = super()._count(images)
-        by_id = {image.id: image.arrays["gt_crowd_index"][0] for image in images}
+        by_id = {image.id: image.arrays["crowd_index"][0] for image in images}
         index = np.array([by_id[number] for number in state.image_ids.tolist()], np.float64)
         return crowdpose.CrowdPoseState(**vars(state), crowd_index=index)
 
@@ -122,23 +117,19 @@ class WholeBodyAP(_KeypointAP):
 
     RULES = wholebody.RULES
 
-    def _detections(self, image: ImageDict, where: str) -> dict[str, NDArray[Any]]:
-        objects = super()._detections(image, where)
+    def _layout(self, side: str) -> dict[str, tuple[type, tuple[int, ...]]]:
+        columns = super()._layout(side)
+        return columns if side == "gt" else columns | {"part_scores": (np.float64, (len(wholebody.PART_SCORES),))}
+
+    def _detections(self, side: Side) -> dict[str, Any]:
+        objects = super()._detections(side)
         if self.detection_area == "keypoints":
             objects["area"] = own_area({"keypoints": objects["keypoints"][:, wholebody.PARTS[0].joints]})
-        scores, parts = objects["scores"], len(wholebody.PART_SCORES)
-        shared: Float = np.repeat(scores[:, None], parts, axis=1)
-        objects["part_scores"] = checked_array(
-            image, "part_scores", where, np.float64, (len(scores), parts), default=shared
+        parts = len(wholebody.PART_SCORES)
+        objects["part_scores"] = side.column(
+            "part_scores", np.float64, (parts,), lambda: np.repeat(objects["scores"][:, None], parts, axis=1)
         )
         return objects
-
-    def _geometry(self, parts: list[dict[str, NDArray[Any]]], side: str) -> dict[str, Any]:
-        columns = super()._geometry(parts, side)
-        if not side:
-            scores = [part["part_scores"] for part in parts]
-            columns["part_scores"] = np.concatenate([np.zeros((0, len(wholebody.PART_SCORES))), *scores])
-        return columns
 
     def _matched(self, gt: GroundTruth, dt: Detections) -> DetectionState:
         return wholebody.count(gt, dt, self.params, self.threads)

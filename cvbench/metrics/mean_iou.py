@@ -63,8 +63,7 @@ class LabelMaps(Metric[S]):
                 arrays[i] = self._reduced(truths[i], found[i], f"[{i}]" if batch else "")
 
         map_ranges(reduce, len(truths), self.threads)
-        for number, reduced in zip(ids, arrays, strict=True):
-            self._add(number, reduced)
+        self._add(ids, arrays)
         return self
 
     def _reduced(self, gt: NDArray[Any], pred: NDArray[Any], index: str) -> dict[str, NDArray[Any]]:

@@ -134,8 +134,7 @@ class PanopticQuality(Metric[PanopticState]):
                 arrays[i] = self._reduce(truths[i], found[i], places[i])
 
         map_ranges(reduce, len(truths), self.threads)
-        for number, reduced in zip(ids, arrays, strict=True):
-            self._add(number, reduced)
+        self._add(ids, arrays)
         return self
 
     def compute(self, weights: NDArray[Any] | Mapping[Any, int] | None = None) -> Result:
