@@ -109,9 +109,10 @@ def _boxes(rows: Rows) -> Float:
     """Boxes, NaN where a record has none."""
     boxes: Float = rows.numbers("bbox").copy()
     seen = rows.seen("bbox")
-    if not seen.all():
-        boxes[~seen] = np.nan
+    if seen.all():
+        return checked_boxes(boxes)
     checked_boxes(boxes[seen])
+    boxes[~seen] = np.nan
     return boxes
 
 

@@ -158,7 +158,7 @@ def box_column(records: Sequence[Any]) -> Float:
 
 def checked_boxes(boxes: Float) -> Float:
     """The `boxes`, if they are finite and no size is negative."""
-    require(np.isfinite(boxes).all() and (boxes[:, 2:] >= 0).all())
+    require(np.isfinite(boxes).all() and boxes[:, 2].min(initial=0) >= 0 and boxes[:, 3].min(initial=0) >= 0)
     return boxes
 
 
@@ -175,7 +175,7 @@ def some_boxes(records: Sequence[Any]) -> Float:
 
 def zero_sizes(boxes: Float) -> int:
     """How many boxes have no width or no height; they overlap nothing."""
-    return int(np.count_nonzero((boxes[:, 2:] == 0).any(axis=1)))
+    return int(np.count_nonzero((boxes[:, 2] == 0) | (boxes[:, 3] == 0)))
 
 
 def area_column(records: Sequence[Any], by_box: bool) -> tuple[Float, int]:

@@ -369,17 +369,17 @@ class Places:
         self._ids = ids
         self._low = int(ids[0]) if len(ids) else 0
         span = int(ids[-1]) - self._low + 1 if len(ids) else 0
-        self._table: NDArray[np.int32] | None = None
+        self._table: Int | None = None
         if span <= max(1 << 20, 4 * len(ids)):
-            self._table = np.full(span + 2, -1, np.int32)
-            self._table[ids - self._low] = np.arange(len(ids), dtype=np.int32)
+            self._table = np.full(span + 1, -1, np.int64)
+            self._table[ids - self._low] = np.arange(len(ids))
 
     def of(self, values: Int) -> Int:
         """(N,) the place of each value, -1 where there is none."""
         if self._table is not None:
-            outside = len(self._table) - 1
-            steps = values - self._low
-            return self._table[np.where((steps < 0) | (steps > outside), outside, steps)].astype(np.int64)
+            # as unsigned integers, negative steps are large ones
+            steps = (values - self._low).view(np.uint64)
+            return self._table[np.minimum(steps, np.uint64(len(self._table) - 1))]
         places = np.searchsorted(self._ids, values)
         places[places == len(self._ids)] = 0
         return np.where(self._ids[places] == values, places, -1)
