@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from cvbench.cost.spec import CountSpec
 from cvbench.records import Published
 from reference_models.card import Card
-from reference_models.model import Model, Prediction, Raw, Size, Target
-from reference_models.parts.backbones import ResNet, resnet
-from reference_models.parts.blocks import BasicBlock, ConvNorm, init_he
-from reference_models.parts.labels import DilatedNetwork, LabelHead, label_maps
+from reference_models.parts.backbones import ResNet
+from reference_models.parts.blocks import ConvNorm, init_he
+from reference_models.parts.labels import DilatedNetwork, LabelHead
+from reference_models.semantic.fcn import DilatedFCN, dilated_backbone
 
 _TORCHVISION = "torchvision 0.28.0, DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1"
 
@@ -64,7 +64,7 @@ CARD = Card(
 )
 
 
-class DeepLabV3(Model):
+class DeepLabV3(DilatedFCN):
     """Says the class of every pixel, by an atrous pyramid on the last map of a dilated network.
 
     Training takes batches of two images or more: one mean of an image has no variance, which the norm behind it needs.
@@ -88,25 +88,11 @@ class DeepLabV3(Model):
     def __init__(
         self, backbone: ResNet, width: int, rates: Sequence[int], classes: int, spec: CountSpec, *, auxiliary: bool
     ) -> None:
-        super().__init__(spec)
         *_, middle, last = backbone.channels
         scores = nn.Conv2d(width, classes, 1)
         head = nn.Sequential(AtrousPyramid(last, width, rates), ConvNorm(width, width), scores).apply(init_he)
         nn.init.normal_(scores.weight, std=0.01)  # undecided at first
-        self.network = DilatedNetwork(backbone, head, LabelHead(middle, classes) if auxiliary else None)
-
-    def forward(self, images: Tensor) -> Raw:
-        """Logits (B, classes, H, W), and those of the second head."""
-        raw: Raw = self.network(self.normalized(images))
-        return raw
-
-    def postprocess(self, raw: Raw, sizes: Sequence[Size] | None = None) -> list[Prediction]:
-        """The label map of each image."""
-        return [{"labels": labels} for labels in label_maps(raw["logits"], sizes)]
-
-    def loss(self, raw: Raw, targets: Sequence[Target]) -> dict[str, Tensor]:
-        """The cross entropy of the pixels that have a class, of each head."""
-        return self.network.loss(raw, torch.stack([target["labels"] for target in targets]))
+        super().__init__(DilatedNetwork(backbone, head, LabelHead(middle, classes) if auxiliary else None), spec)
 
 
 class AtrousPyramid(nn.Module):
@@ -150,9 +136,7 @@ def build(
     auxiliary
         Have the second head, which is of use in training only; None for `size` ``paper`` alone.
     """
+    trunk, spec = dilated_backbone(size)
     if size == "paper":
-        trunk, spec = resnet(50, output_stride=8), CountSpec((1, 3, 520, 520))
         return DeepLabV3(trunk, 256, (12, 24, 36), classes or 21, spec, auxiliary=auxiliary is not False)
-    trunk = ResNet(BasicBlock, (1, 1, 1), (12, 24, 40), stem_kernel=3, stem_pool=False, output_stride=4)
-    spec = CountSpec((1, 3, 128, 128))
     return DeepLabV3(trunk, 24, (3, 6, 9), classes or 14, spec, auxiliary=bool(auxiliary))

@@ -192,21 +192,15 @@ class DilatedFCN(Model):
 
     Parameters
     ----------
-    backbone
-        Makes the maps.
-    classes
-        Kinds of pixels.
+    network
+        With its heads.
     spec
         What the model is counted on.
-    auxiliary
-        Have a second head, on the map before the last one.
     """
 
-    def __init__(self, backbone: ResNet, classes: int, spec: CountSpec, *, auxiliary: bool) -> None:
+    def __init__(self, network: DilatedNetwork, spec: CountSpec) -> None:
         super().__init__(spec)
-        *_, middle, last = backbone.channels
-        second = LabelHead(middle, classes) if auxiliary else None
-        self.network = DilatedNetwork(backbone, LabelHead(last, classes), second)
+        self.network = network
 
     def forward(self, images: Tensor) -> Raw:
         """Logits (B, classes, H, W), and those of the second head."""
@@ -218,8 +212,16 @@ class DilatedFCN(Model):
         return [{"labels": labels} for labels in label_maps(raw["logits"], sizes)]
 
     def loss(self, raw: Raw, targets: Sequence[Target]) -> dict[str, Tensor]:
-        """The cross entropy of the pixels that have a class, of both heads."""
+        """The cross entropy of the pixels that have a class, of each head."""
         return self.network.loss(raw, torch.stack([target["labels"] for target in targets]))
+
+
+def dilated_backbone(size: Literal["nano", "paper"]) -> tuple[ResNet, CountSpec]:
+    """The backbone of a dilated network, whose last maps have a stride of 8, or of 4 in the small one; and its spec."""
+    if size == "paper":
+        return resnet(50, output_stride=8), CountSpec((1, 3, 520, 520))
+    trunk = ResNet(BasicBlock, (1, 1, 1), (12, 24, 40), stem_kernel=3, stem_pool=False, output_stride=4)
+    return trunk, CountSpec((1, 3, 128, 128))
 
 
 def build(
@@ -244,12 +246,10 @@ def build(
     """
     classes = classes or (21 if size == "paper" else 14)
     if backbone == "resnet50":
-        if size == "paper":
-            trunk, spec = resnet(50, output_stride=8), CountSpec((1, 3, 520, 520))
-        else:
-            trunk = ResNet(BasicBlock, (1, 1, 1), (12, 24, 40), stem_kernel=3, stem_pool=False, output_stride=4)
-            spec = CountSpec((1, 3, 128, 128))
-        return DilatedFCN(trunk, classes, spec, auxiliary=auxiliary)
+        trunk, spec = dilated_backbone(size)
+        *_, middle, last = trunk.channels
+        second = LabelHead(middle, classes) if auxiliary else None
+        return DilatedFCN(DilatedNetwork(trunk, LabelHead(last, classes), second), spec)
     if size == "paper":  # the first convolution pads by the hundredth pixel
         spec = CountSpec((1, 3, 500, 500))
         return FCN8s(vgg16(ceil_mode=True), 4096, 7, classes, spec, border=99, dropout=0.5)
