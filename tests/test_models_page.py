@@ -51,10 +51,11 @@ def test_the_recipe_is_what_the_page_says() -> None:
 
 
 def test_trainings_took_as_long_as_the_page_says() -> None:
-    found = re.search(r"took (\d+) to (\d+) minutes each, with one thread", TEXT)
+    found = re.search(r"took (\d+) to (\d+) minutes each, (\d+) hours and (\d+) minutes in all, with one thread", TEXT)
     assert found is not None
     trainings = [entry.card.training for entry in models().values()]
     facts = [training.facts for training in trainings if training is not None]
     minutes = [float(own["seconds"]) / 60 for own in facts]
     assert [int(found[1]), int(found[2])] == [round(min(minutes)), round(max(minutes))]
+    assert (int(found[3]), int(found[4])) == divmod(round(sum(minutes)), 60)
     assert {(own["threads"], own["device"]) for own in facts} == {(1, "cpu")}
