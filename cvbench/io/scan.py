@@ -379,7 +379,8 @@ class Places:
         if self._table is not None:
             # as unsigned integers, negative steps are large ones
             steps = (values - self._low).view(np.uint64)
-            return self._table[np.minimum(steps, np.uint64(len(self._table) - 1))]
+            found: Int = self._table[np.minimum(steps, np.uint64(len(self._table) - 1))]
+            return found
         places = np.searchsorted(self._ids, values)
         places[places == len(self._ids)] = 0
         return np.where(self._ids[places] == values, places, -1)
