@@ -889,6 +889,10 @@ are part of the result.
 
 - A **ground truth** is a JSON object with `images`, `categories` and `annotations`; **predictions** are a JSON list of records. Either
   may be gzipped. What a task does not need is not read: `info`, `licenses`, and the masks of a box task may hold anything.
+- **Columns**: predictions of the COCO tasks may be Parquet (`pip install 'cvbench[parquet]'`) or `.npz`, one row for each detection, recognised by content. Columns
+  are `image_id`, `category_id`, `score`, and `bbox` (lists of 4 numbers, or columns `x`, `y`, `w`, `h`), `segmentation` (compressed run lengths: text, in
+  Parquet also `{size, counts}`; no polygons) or `keypoints` (lists of numbers, in `.npz` also N × J × 3). An empty cell is a missing field. They get the figures, notes
+  and refusals of the same records in JSON; a row is named like a record: `pred.parquet[1841].bbox: width -3.0 < 0`. Pickled arrays are refused.
 - **Ids** of images are integers or strings, of one type throughout; ids of categories and annotations are integers.
 - **Boxes** are `[x, y, width, height]` in pixels, areas square pixels, scores any finite numbers.
 - **Masks** are polygons, run lengths, or compressed run lengths, in the size of their image.
