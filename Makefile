@@ -28,6 +28,8 @@ test: setup
 	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest -n auto
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n auto
 
+# Compares with other packages; about 25 minutes. `make bench SIZES=50k` or `ROWS=boxes,pq` do some of it. A run that was stopped
+# goes on; what has been measured stays until sources or packages change. A complete one writes leaderboards/speed.* and the README.
 bench: setup
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	$(BIN)/pytest tests/bench
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/pytest tests/bench $(if $(SIZES),--sizes=$(SIZES)) $(if $(ROWS),--rows=$(ROWS)) $(if $(PROCESSES),--processes=$(PROCESSES))

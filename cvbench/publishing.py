@@ -380,11 +380,11 @@ def differences(board: Leaderboard, folder: str | os.PathLike[str], *, pictures:
 
 
 def leftovers(boards: Mapping[str, Leaderboard], folder: str | os.PathLike[str]) -> list[str]:
-    """Tables in a folder that belong to none of all its boards."""
+    """Tables of models in a folder that belong to none of all its boards; tables of something else are not meant."""
     return [
         f"{path}: no result is of this benchmark"
         for path in sorted(Path(folder).glob("*.csv"))
-        if path.stem not in boards
+        if path.stem not in boards and path.read_bytes().startswith(b"model,")
     ]
 
 

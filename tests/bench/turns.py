@@ -34,9 +34,9 @@ def installed(engine: Engine) -> bool:
     return all(find_spec(module.partition(".")[0]) for module in engine.imports)
 
 
-def present(row: Row, size: str) -> list[str]:
-    """The engines that can compute the row at this size, on this machine."""
-    return [name for name, engine in row.engines.items() if size in engine.sizes and installed(engine)]
+def present(row: Row, size: str, threads: int) -> list[str]:
+    """The engines that compute the row, as far as they are installed."""
+    return [name for name in row.engines_at(size, threads) if installed(row.engines[name])]
 
 
 @contextlib.contextmanager
@@ -136,7 +136,9 @@ def main() -> None:
     options = parser.parse_args()
     row = ROWS[options.row]
     prepare(options.row, options.size)
-    answers: dict[str, list[Answer]] = {name: [] for name in options.engines or present(row, options.size)}
+    answers: dict[str, list[Answer]] = {
+        name: [] for name in options.engines or present(row, options.size, options.threads)
+    }
     reference = None
     for engine in in_turns(tuple(answers), options.processes):
         answer = json.loads(worker(options.row, engine, options.size, options.threads))

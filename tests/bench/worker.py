@@ -13,6 +13,7 @@ import importlib
 import io
 import json
 import resource
+import subprocess
 import sys
 from pathlib import Path
 from time import perf_counter, process_time
@@ -23,6 +24,9 @@ from rows import ROWS
 SECONDS, MOST = 0.5, 20
 """Rounds after the first one: at least two, or one where a round takes `LONG`; more while all take less than this."""
 LONG = 3.0
+
+KIB = 2**20 if sys.platform == "darwin" else 2**10
+"""How much of the system's unit of memory is one MB."""
 
 Times = dict[str, tuple[float, float]]
 
@@ -42,8 +46,7 @@ def most_memory() -> float:
     with contextlib.suppress(OSError):
         status = Path("/proc/self/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
-    units = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / units
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB
 
 
 def attribute(path: str) -> Any:
@@ -96,13 +99,35 @@ def measured(row_name: str, engine_name: str, size: str, threads: int, folder: P
     }
 
 
+def measured_from_shell(row_name: str, engine_name: str, size: str, threads: int, folder: Path) -> dict[str, Any]:
+    """The same of one whole process, which this small one starts: what it takes is all that there is."""
+    from shell_engines import figures_of
+
+    row = ROWS[row_name]
+    command = attribute(row.engines[engine_name].make)(attribute(row.data)(row.kind, row.sizes[size], folder), threads)
+    start = perf_counter()
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    wall = perf_counter() - start
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    times: Times = {"process": (wall, used.ru_utime + used.ru_stime)}
+    return {
+        "import": (0.0, 0.0),
+        "first": times,
+        "rounds": [times],
+        "base_mb": 0.0,
+        "peak_mb": used.ru_maxrss / KIB,
+        "figures": figures_of(printed),
+    }
+
+
 def main() -> None:
     row, engine, size, threads, folder = sys.argv[1:]
     if engine == "-":
         attribute(ROWS[row].data)(ROWS[row].kind, ROWS[row].sizes[size], Path(folder))
         return
     with contextlib.redirect_stdout(io.StringIO()):
-        answer = measured(row, engine, size, int(threads), Path(folder))
+        measure = measured_from_shell if ROWS[row].shell else measured
+        answer = measure(row, engine, size, int(threads), Path(folder))
     json.dump(answer, sys.stdout)
 
 

@@ -1,0 +1,20 @@
+"""The speed table, cell by cell: fresh processes, engines in turns, equal figures. Nothing is asserted about a time."""
+
+from __future__ import annotations
+
+import pytest
+
+from cells import measure, measure_compiling
+from rows import ROWS, Cell
+from turns import prepare
+
+
+def test_compiling(row: str, processes: int) -> None:
+    measure_compiling(row, min(ROWS[row].compiles, processes))
+
+
+def test_speed(cell: Cell, processes: int) -> None:
+    row, size, _ = cell
+    prepare(row, size)
+    if not any(True for _ in measure(cell, processes)):
+        pytest.skip("was measured before")
