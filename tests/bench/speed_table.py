@@ -248,7 +248,7 @@ were kept to as many processors as they had threads.
 ## Growth
 
 Time, and memory beyond what imports take, grow with the number of detections to the power of these; the goal is
-≤ {exponent}.
+at most {exponent}.
 
 {growth}
 

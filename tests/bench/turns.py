@@ -108,22 +108,22 @@ def seconds(answer: Answer, clock: int = WALL, stage: str | None = None) -> floa
 
 
 def lines(answers: Mapping[str, Sequence[Answer]]) -> Iterator[str]:
-    """A table: seconds by the wall's and the processor's clock, and as multiples of the first engine."""
-    yield f"{'':24}{'import':>8}{'first':>8}{'load':>16}{'evaluate':>16}{'all':>16}{'processor':>16}{'peak MB':>16}"
+    """A table: medians of processes in seconds and MB, and as multiples of the first engine."""
+    columns = ("import", "first", "load", "evaluate", "all", "processor", "peak MB")
+    yield f"{'':28}" + "".join(f"{name:>17}" for name in columns)
     base: list[float] = []
     for engine, some in answers.items():
-        cells = [median(a["import"][WALL] for a in some)]
-        cells += [median(sum(wall for wall, _ in a["first"].values()) for a in some)]
-        cells += [median(seconds(a, WALL, stage) for a in some) for stage in ("load", "evaluate", None)]
-        cells += [median(seconds(a, PROCESSOR) for a in some), median(a["peak_mb"] for a in some)]
-        base = base or cells
-        shown = [f"{value:8.3f}" for value in cells[:2]]
-        shown += [f"{v:8.3f} {v / b:6.2f}x" if b else "" for v, b in zip(cells[2:-1], base[2:-1], strict=True)]
-        yield (
-            f"{engine:24}"
-            + "".join(f"{cell:>16}" if n > 1 else cell for n, cell in enumerate(shown))
-            + (f"{cells[-1]:8.0f} {cells[-1] / base[-1]:6.2f}x")
-        )
+        row = [
+            median(a["import"][WALL] for a in some),
+            median(sum(times[WALL] for times in a["first"].values()) for a in some),
+            *(median(seconds(a, WALL, stage) for a in some) for stage in ("load", "evaluate", None)),
+            median(seconds(a, PROCESSOR) for a in some),
+            median(a["peak_mb"] for a in some),
+        ]
+        base = base or row
+        cells = [f"{value:.{0 if name == 'peak MB' else 3}f}" for name, value in zip(columns, row, strict=True)]
+        times = [f" {value / own:6.2f}x" if own else "        " for value, own in zip(row, base, strict=True)]
+        yield f"{engine:28}" + "".join(f"{cell + more:>17}" for cell, more in zip(cells, times, strict=True))
 
 
 def main() -> None:

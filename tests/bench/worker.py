@@ -2,7 +2,8 @@
 
 ``worker.py ROW ENGINE SIZE THREADS FOLDER`` prints as JSON the seconds of the import, of the first round and of the
 rounds after it, each as ``[wall, processor]`` by stage, the memory in MB before the first round (`base_mb`) and the
-most until its end (`peak_mb`), and the figures. ``worker.py ROW - SIZE - FOLDER`` makes the data and ends.
+most until its end (`peak_mb`), and the figures; of a row of commands, what one command takes. With ``-`` for the
+engine it makes the data and ends.
 """
 
 from __future__ import annotations
