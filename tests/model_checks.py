@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from cvbench.cost.counter import Count, count
 from reference_models.model import Model, Prediction, Raw, Target
+from reference_models.parts.joints import draw_joints
+
+Own = TypeVar("Own", bound=Model)
+
+
+def nano_of(build: Callable[..., Own], **options: Any) -> Own:
+    """The nano size with the same random weights every time."""
+    torch.manual_seed(0)
+    return build("nano", **options)
+
+
+def cost_of(build: Callable[..., Model], size: str = "paper", **options: Any) -> Count:
+    """What a model costs on the input that it says; all of its operators have a formula."""
+    with torch.device("meta"):
+        model = build(size, **options)
+    return count(model, model.spec, strict=True)
 
 
 def noise(images: int, side: int, seed: int = 0) -> Tensor:
@@ -42,6 +60,33 @@ def nothing(side: int) -> Target:
         "masks": torch.zeros(0, side, side, dtype=torch.bool),
         "semantic": torch.full((side, side), 8),
     }
+
+
+def person(side: int, joints: int = 3, seed: int = 0) -> Target:
+    """The target of an image with joints anywhere, all of them seen."""
+    places = torch.rand(joints, 2, generator=torch.Generator().manual_seed(seed)) * (side - 16) + 8
+    return {"keypoints": places, "visible": torch.ones(joints, dtype=torch.bool)}
+
+
+def picture_of_person(target: Target, side: int) -> Tensor:
+    """(1, 3, side, side) with each of three joints as a spot of a colour of its own."""
+    return draw_joints(target["keypoints"], target["visible"], (side, side), deviation=3.0)[None]
+
+
+def check_maps_are_cut(model: Model) -> None:
+    """Of images that were filled up at the right and at the bottom, labels are those of the image."""
+    raw = model.eval()(torch.rand(2, 3, 32, 32))
+    whole, cut = model.postprocess(raw), model.postprocess(raw, [(32, 20), (9, 32)])
+    assert [image["labels"].shape for image in cut] == [(32, 20), (9, 32)]
+    assert torch.equal(cut[1]["labels"], whole[1]["labels"][:9])
+
+
+def check_boxes_are_cut(model: Model, raw: Raw) -> None:
+    """What anchors find in an image (64, 64) that was filled up ends where the image does; `raw` is of one image."""
+    twice = {name: [torch.cat([each] * 2) for each in raw[name]] for name in ("logits", "codes")}
+    full, cut = model.postprocess(raw | twice, [(64, 64), (40, 50)])
+    assert torch.equal(full["boxes"], model.postprocess(raw)[0]["boxes"])
+    assert cut["boxes"].amax(0)[2:].tolist() == [50, 40]
 
 
 def check_batch_equals_singles(model: Model, images: Tensor) -> list[Prediction]:

@@ -1,48 +1,32 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from cvbench.cost.counter import count
 from cvbench.metrics.keypoints import PCK
-from model_checks import check_batch_equals_singles, check_everything_learns, check_learns_by_heart, noise
+from model_checks import (
+    check_batch_equals_singles,
+    check_everything_learns,
+    check_learns_by_heart,
+    cost_of,
+    nano_of,
+    noise,
+    person,
+    picture_of_person,
+)
 from reference_models.parts.joints import draw_joints
-from reference_models.pose.cpm import CARD, CENTRE, PoseMachine, build
+from reference_models.pose.cpm import CARD, CENTRE, build
+
+nano = partial(nano_of, build)
 
 
-def nano(**options: Any) -> PoseMachine:
-    torch.manual_seed(0)
-    return build("nano", **options)
-
-
-def pose(side: int, joints: int = 3, seed: int = 0) -> dict[str, Tensor]:
-    places = torch.rand(joints, 2, generator=torch.Generator().manual_seed(seed)) * (side - 16) + 8
-    return {"keypoints": places, "visible": torch.ones(joints, dtype=torch.bool)}
-
-
-def picture_of(target: dict[str, Tensor], side: int) -> Tensor:
-    """(1, 3, side, side) with each of three joints as a spot of a colour of its own."""
-    return draw_joints(target["keypoints"], target["visible"], (side, side), deviation=3.0)[None]
-
-
-def test_the_published_model_costs_what_its_definition_says() -> None:
-    with torch.device("meta"):
-        model = build("paper")
-    counted = count(model, model.spec, strict=True)
-    assert counted.params == CARD.fact("params").value
-    assert counted.macs == CARD.fact("macs").value * 1e9
-    assert str(model.spec) == CARD.fact("macs").input
-    assert round(2 * counted.macs / 1e9) == 351
+def test_the_card_says_what_the_paper_counts_twice() -> None:
+    assert round(2 * cost_of(build).macs / 1e9) == 351
     assert any("351 GFLOPs" in sentence for sentence in CARD.deviations)
-
-
-def test_the_small_model_is_small() -> None:
-    counted = count(nano(), nano().spec, strict=True)
-    assert counted.params < 500_000
-    assert counted.macs < 80e6
 
 
 @pytest.mark.parametrize(("size", "expected"), [("nano", (2, 3, 15, 33, 23)), ("paper", (2, 6, 15, 17, 12))])
@@ -90,7 +74,7 @@ def test_every_stage_sees_farther() -> None:
 def test_a_machine_of_one_stage_has_no_second_trunk() -> None:
     model = nano(stages=1)
     assert list(model.later_trunk.parameters()) == []
-    check_everything_learns(model, noise(2, 64).float(), [pose(64, 14)] * 2)
+    check_everything_learns(model, noise(2, 64).float(), [person(64, 14)] * 2)
 
 
 def test_a_batch_equals_singles() -> None:
@@ -110,7 +94,7 @@ def test_joints_are_where_the_last_stage_believes_in_them_most() -> None:
 
 
 def test_the_loss_is_the_error_of_every_stage_and_of_the_background() -> None:
-    model, target = nano(joints=3), pose(64)
+    model, target = nano(joints=3), person(64)
     target["visible"][1] = False
     joints = draw_joints(target["keypoints"] / 4, target["visible"], (16, 16))
     right = torch.cat([joints, 1 - joints.amax(0, keepdim=True)])
@@ -124,13 +108,13 @@ def test_the_loss_is_the_error_of_every_stage_and_of_the_background() -> None:
 
 def test_people_with_and_without_visible_joints_train() -> None:
     unseen = {"keypoints": torch.zeros(14, 2), "visible": torch.zeros(14, dtype=torch.bool)}
-    assert set(check_everything_learns(nano(), noise(2, 64).float(), [pose(64, 14), unseen])) == {"beliefs"}
+    assert set(check_everything_learns(nano(), noise(2, 64).float(), [person(64, 14), unseen])) == {"beliefs"}
     check_everything_learns(nano(), noise(2, 64).float(), [unseen] * 2)
 
 
 def test_joints_are_learnt_by_heart() -> None:
-    targets = [pose(64, seed=seed) for seed in range(4)]
-    images = torch.cat([picture_of(target, 64) for target in targets])
+    targets = [person(64, seed=seed) for seed in range(4)]
+    images = torch.cat([picture_of_person(target, 64) for target in targets])
     found = check_learns_by_heart(nano(joints=3), images, targets, steps=40, rate=5e-3)
     gt = {name: torch.stack([target[name] for target in targets]) for name in ("keypoints", "visible")}
     gt["boxes"] = torch.tensor([[0.0, 0, 64, 64]] * 4)

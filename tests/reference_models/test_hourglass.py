@@ -1,58 +1,41 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
-from cvbench.cost.counter import count
 from cvbench.metrics.keypoints import PCK
-from model_checks import check_batch_equals_singles, check_everything_learns, check_learns_by_heart, noise
+from model_checks import (
+    check_batch_equals_singles,
+    check_everything_learns,
+    check_learns_by_heart,
+    cost_of,
+    nano_of,
+    noise,
+    person,
+    picture_of_person,
+)
 from reference_models.parts.joints import draw_joints
-from reference_models.pose.hourglass import CARD, PreActivation, StackedHourglass, build
+from reference_models.pose.hourglass import PreActivation, build
 
-
-def nano(**options: Any) -> StackedHourglass:
-    torch.manual_seed(0)
-    return build("nano", **options)
-
-
-def pose(side: int, joints: int = 3, seed: int = 0) -> dict[str, Tensor]:
-    places = torch.rand(joints, 2, generator=torch.Generator().manual_seed(seed)) * (side - 16) + 8
-    return {"keypoints": places, "visible": torch.ones(joints, dtype=torch.bool)}
-
-
-def picture_of(target: dict[str, Tensor], side: int) -> Tensor:
-    """(1, 3, side, side) with each of three joints as a spot of a colour of its own."""
-    return draw_joints(target["keypoints"], target["visible"], (side, side), deviation=3.0)[None]
+nano = partial(nano_of, build)
 
 
 @pytest.mark.parametrize(
     ("stacks", "params", "macs"),
-    [
-        (1, 3_426_448, 5_150_343_168),
-        (2, 6_570_400, 8_334_606_336),
-        (4, 12_858_304, 14_703_132_672),
-        (8, CARD.fact("params").value, CARD.fact("macs").value * 1e9),
-    ],
+    [(1, 3_426_448, 5_150_343_168), (2, 6_570_400, 8_334_606_336), (4, 12_858_304, 14_703_132_672)],
 )
-def test_published_models_cost_what_is_published(stacks: int, params: float, macs: float) -> None:
-    with torch.device("meta"):
-        model = build("paper", stacks=stacks)
-    counted = count(model, model.spec, strict=True)
-    assert (counted.params, counted.macs) == (params, macs)
-    assert str(model.spec) == CARD.fact("macs").input
+def test_models_of_fewer_stacks_cost_what_is_published(stacks: int, params: int, macs: int) -> None:
+    found = cost_of(build, stacks=stacks)
+    assert (found.params, found.macs) == (params, macs)
 
 
 def test_the_published_hourglass_has_the_published_parameters() -> None:
     with torch.device("meta"):
         hourglass = build("paper", stacks=1).stacks[0].features[0]
     assert sum(parameter.numel() for parameter in hourglass.parameters()) == 2_788_864
-
-
-def test_the_small_model_is_small() -> None:
-    assert count(nano(), nano().spec, strict=True).params < 500_000
 
 
 @pytest.mark.parametrize(("size", "expected"), [("nano", (2, 2, 14, 65, 45)), ("paper", (2, 8, 16, 32, 22))])
@@ -95,7 +78,7 @@ def test_joints_of_filled_up_images_are_within_their_size() -> None:
 
 
 def test_the_loss_is_the_error_of_every_stack() -> None:
-    model, target = nano(joints=3), pose(64)
+    model, target = nano(joints=3), person(64)
     target["visible"][1] = False
     right = draw_joints(target["keypoints"] / 2, target["visible"], (32, 32))
     heat = right.expand(1, 2, 3, 32, 32).clone()
@@ -107,13 +90,13 @@ def test_the_loss_is_the_error_of_every_stack() -> None:
 
 def test_people_with_and_without_visible_joints_train() -> None:
     unseen = {"keypoints": torch.zeros(14, 2), "visible": torch.zeros(14, dtype=torch.bool)}
-    assert set(check_everything_learns(nano(), noise(2, 64).float(), [pose(64, 14), unseen])) == {"heat"}
+    assert set(check_everything_learns(nano(), noise(2, 64).float(), [person(64, 14), unseen])) == {"heat"}
     check_everything_learns(nano(), noise(2, 64).float(), [unseen] * 2)
 
 
 def test_joints_are_learnt_by_heart() -> None:
-    targets = [pose(64, seed=seed) for seed in range(4)]
-    images = torch.cat([picture_of(target, 64) for target in targets])
+    targets = [person(64, seed=seed) for seed in range(4)]
+    images = torch.cat([picture_of_person(target, 64) for target in targets])
     found = check_learns_by_heart(nano(joints=3), images, targets, steps=40)
     gt = {name: torch.stack([target[name] for target in targets]) for name in ("keypoints", "visible")}
     gt["boxes"] = torch.tensor([[0.0, 0, 64, 64]] * 4)

@@ -1,49 +1,37 @@
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
-from cvbench.cost.counter import count
 from cvbench.metrics.panoptic_quality import PanopticQuality
 from cvbench.scenes import CATEGORIES
 from model_checks import (
     check_batch_equals_singles,
     check_everything_learns,
     check_learns_by_heart,
+    cost_of,
+    nano_of,
     noise,
     nothing,
     picture_of,
     two_objects,
 )
-from reference_models.panoptic.panoptic_fpn import CARD, Config, PanopticFPN, SemanticHead, build, merge
+from reference_models.panoptic.panoptic_fpn import Config, SemanticHead, build, merge
+
+nano = partial(nano_of, build)
 
 
-def nano(**options: Any) -> PanopticFPN:
-    torch.manual_seed(0)
-    return build("nano", **options)
-
-
-def test_the_published_model_costs_what_its_definition_says() -> None:
-    with torch.device("meta"):
-        model = build("paper")
-    counted = count(model, model.spec, strict=True)
-    assert counted.params == CARD.fact("params").value
-    assert counted.macs == CARD.fact("macs").value * 1e9
-    assert str(model.spec) == CARD.fact("macs").input
-    assert counted.parts["semantic"].macs == 19_261_440_000
+def test_the_semantic_head_costs_what_its_definition_says() -> None:
+    assert cost_of(build).parts["semantic"].macs == 19_261_440_000
 
 
 def test_the_published_semantic_head_has_the_published_parameters() -> None:
     with torch.device("meta"):
         head = SemanticHead(4, 256, 128, 32, 54)
     assert sum(parameter.numel() for parameter in head.parameters()) == 1_630_774
-
-
-def test_the_small_model_is_small() -> None:
-    assert count(nano(), nano().spec, strict=True).params < 500_000
 
 
 def test_forward_runs_on_meta() -> None:

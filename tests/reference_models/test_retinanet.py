@@ -1,47 +1,31 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
-from cvbench.cost.counter import count
 from cvbench.metrics.detection_ap import DetectionAP
 from model_checks import (
     check_batch_equals_singles,
+    check_boxes_are_cut,
     check_everything_learns,
     check_learns_by_heart,
     check_what_is_learnt_is_found,
+    nano_of,
     noise,
     nothing,
     picture_of,
     two_objects,
 )
-from reference_models.detection.retinanet import CARD, RetinaNet, build, focal_loss
+from reference_models.detection.retinanet import RetinaNet, build, focal_loss
 from reference_models.model import Raw
 from reference_models.parts.assignment import match
 from reference_models.parts.ops import encode_boxes
 
-
-def nano() -> RetinaNet:
-    torch.manual_seed(0)
-    return build("nano")
-
-
-def test_the_published_model_costs_what_is_published() -> None:
-    with torch.device("meta"):
-        model = build("paper")
-    counted = count(model, model.spec, strict=True)
-    assert counted.params == CARD.fact("params").value
-    assert counted.macs == CARD.fact("macs").value * 1e9
-    assert str(model.spec) == CARD.fact("macs").input
-
-
-def test_the_small_model_is_small() -> None:
-    counted = count(nano(), nano().spec, strict=True)
-    assert counted.params < 500_000
-    assert counted.macs < 100e6
+nano = partial(nano_of, build)
 
 
 @pytest.mark.parametrize("side", [64, 75])
@@ -131,11 +115,7 @@ def test_a_batch_equals_singles() -> None:
 
 def test_filled_up_images_have_nothing_beyond_their_size() -> None:
     model = nano()
-    raw = ideal(model)
-    twice = {name: [torch.cat([each] * 2) for each in raw[name]] for name in ("logits", "codes")}
-    full, cut = model.postprocess(raw | twice, [(64, 64), (40, 50)])
-    assert torch.equal(full["boxes"], model.postprocess(raw)[0]["boxes"])
-    assert cut["boxes"].amax(0)[2:].tolist() == [50, 40]
+    check_boxes_are_cut(model, ideal(model))
 
 
 @pytest.mark.parametrize("targets", [[two_objects(64), nothing(64)], [nothing(64), nothing(64)]], ids=["one", "none"])
