@@ -11,6 +11,8 @@ pixels), these end.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,21 +31,25 @@ SCALE = 5
 """A polygon is rasterised on a grid this many times finer than the pixels."""
 
 
-@kernel
-def foreground_of(counts: Counts, first: int, stop: int) -> int:
-    """Pixels of the foreground of the mask ``counts[first:stop]``."""
-    runs = counts[first:stop]
-    area = np.int64(0)
-    for k in range(len(runs) // 2):
-        area += np.int64(runs[2 * k + 1])
-    return int(area)
+class Runs(NamedTuple):
+    """Masks, and what `measure` found of those that it was asked for.
+
+    counts : (sum of run numbers,) uint32; offsets : (N + 1,) int64
+        As in `cvbench.columns.Masks`.
+    facts : (N, 4) int64
+        Where the foreground begins and ends, its pixels, and 1 if no run behind the first has length zero.
+    """
+
+    counts: Counts
+    offsets: Int
+    facts: Int
 
 
 @kernel
 def rle_sums(counts: Counts, offsets: Int, foreground: Int, covered: Int, start: int, stop: int) -> None:
     """Pixels of the foreground, and of all runs, of the masks ``start:stop``.
 
-    The slice lets the compiler add several runs at once: 5 times as fast as indices into `counts`.
+    A slice of runs lets the compiler add several at once: 5 times as fast as indices into `counts`.
     """
     for n in range(start, stop):
         runs = counts[offsets[n] : offsets[n + 1]]
@@ -133,76 +139,78 @@ def rle_iou_by_runs(
 
 
 @kernel
-def rle_iou(
-    counts_a: Counts, a0: int, a1: int, counts_b: Counts, b0: int, b1: int, area_a: float, crowd: bool
-) -> float:
-    """Intersection over union of the masks ``counts_a[a0:a1]`` and ``counts_b[b0:b1]`` of one size.
-
-    0 without an intersection. Where `crowd` (the second mask's), the intersection is divided by `area_a`, the area of
-    the first mask, instead.
-
-    Takes one step per run of foreground where `rle_iou_by_runs` takes one per run: 1.8 times as fast on 200,000 pairs
-    of masks of 300 runs. A run of length zero behind the first leads over to that loop, which it may end early.
-    """
-    if a1 - a0 < 2 or b1 - b0 < 2:
-        return 0.0
-    begin_a, begin_b = np.int64(counts_a[a0]), np.int64(counts_b[b0])
-    end_a, end_b = begin_a + np.int64(counts_a[a0 + 1]), begin_b + np.int64(counts_b[b0 + 1])
-    if begin_a == end_a or begin_b == end_b:
-        return rle_iou_by_runs(counts_a, a0, a1, counts_b, b0, b1, area_a, crowd)
-    a, b = a0 + 2, b0 + 2
-    both = np.int64(0)
-    while True:
-        both += max(min(end_a, end_b) - max(begin_a, begin_b), 0)
-        if end_a <= end_b:
-            if a + 1 >= a1:
-                break
-            if counts_a[a] == 0 or counts_a[a + 1] == 0:
-                return rle_iou_by_runs(counts_a, a0, a1, counts_b, b0, b1, area_a, crowd)
-            begin_a = end_a + np.int64(counts_a[a])
-            end_a = begin_a + np.int64(counts_a[a + 1])
-            a += 2
-        else:
-            if b + 1 >= b1:
-                break
-            if counts_b[b] == 0 or counts_b[b + 1] == 0:
-                return rle_iou_by_runs(counts_a, a0, a1, counts_b, b0, b1, area_a, crowd)
-            begin_b = end_b + np.int64(counts_b[b])
-            end_b = begin_b + np.int64(counts_b[b + 1])
-            b += 2
-    if both == 0:
-        return 0.0
-    if crowd:
-        return float(both / area_a)
-    return float(both / (foreground_of(counts_a, a0, a1) + foreground_of(counts_b, b0, b1) - both))
+def measure(masks: Runs, n: int) -> None:
+    """Write down the facts of mask *n*; one without foreground begins and ends at 0."""
+    runs = masks.counts[masks.offsets[n] : masks.offsets[n + 1]]
+    inside = outside = np.int64(0)
+    plain = True
+    for k in range(len(runs) // 2):
+        outside += np.int64(runs[2 * k])
+        inside += np.int64(runs[2 * k + 1])
+    for k in range(1, len(runs)):
+        plain &= runs[k] != 0
+    masks.facts[n, 0] = np.int64(runs[0]) if inside > 0 else 0
+    masks.facts[n, 1] = outside + inside if inside > 0 else 0
+    masks.facts[n, 2] = inside
+    masks.facts[n, 3] = plain
 
 
 @kernel
-def rle_iou_pairs(
-    counts_a: Counts,
-    offsets_a: Int,
-    areas_a: Int,
-    counts_b: Counts,
-    offsets_b: Int,
-    crowd_b: Bool,
-    pairs: Int,
-    iou: Float,
-    start: int,
-    stop: int,
-) -> None:
+def shared_pixels(runs_a: Counts, runs_b: Counts) -> int:
+    """Pixels of the foreground of both masks, which have foreground, and no run of length zero behind the first.
+
+    Takes one step per run of foreground where `rle_iou_by_runs` takes one per run: 4 times as fast on 18,000 pairs of
+    masks of 125 runs.
+    """
+    begin_b = np.int64(runs_b[0])
+    end_b = begin_b + np.int64(runs_b[1])
+    b = np.int64(2)
+    end_a = both = np.int64(0)
+    for k in range(len(runs_a) // 2):
+        begin_a = end_a + np.int64(runs_a[2 * k])
+        end_a = begin_a + np.int64(runs_a[2 * k + 1])
+        while end_b < end_a:
+            both += max(end_b - max(begin_a, begin_b), 0)
+            if b + 1 >= len(runs_b):
+                return int(both)
+            begin_b = end_b + np.int64(runs_b[b & POSITIVE])
+            end_b = begin_b + np.int64(runs_b[(b + 1) & POSITIVE])
+            b += 2
+        both += max(end_a - max(begin_a, begin_b), 0)
+    return int(both)
+
+
+@kernel
+def rle_iou(masks_a: Runs, i: int, masks_b: Runs, j: int, crowd: bool) -> float:
+    """Intersection over union of mask *i* of one and mask *j* of other masks, both measured and of one size.
+
+    0 without an intersection. Where `crowd` (the second mask's), the intersection is divided by the area of the first
+    mask instead. A run of length zero behind the first leads over to `rle_iou_by_runs`, which it may end early.
+    """
+    a, b = masks_a.facts[i], masks_b.facts[j]
+    if a[0] >= b[1] or b[0] >= a[1]:
+        return 0.0
+    a0, a1, b0, b1 = masks_a.offsets[i], masks_a.offsets[i + 1], masks_b.offsets[j], masks_b.offsets[j + 1]
+    if a[3] == 0 or b[3] == 0:
+        return rle_iou_by_runs(masks_a.counts, a0, a1, masks_b.counts, b0, b1, np.float64(a[2]), crowd)
+    both = shared_pixels(masks_a.counts[a0:a1], masks_b.counts[b0:b1])
+    if both == 0:
+        return 0.0
+    return float(both / (a[2] if crowd else a[2] + b[2] - both))
+
+
+@kernel
+def measure_range(masks: Runs, start: int, stop: int) -> None:
+    """`measure` the masks ``start:stop``."""
+    for n in range(start, stop):
+        measure(masks, n)
+
+
+@kernel
+def rle_iou_pairs(masks_a: Runs, masks_b: Runs, crowd_b: Bool, pairs: Int, iou: Float, start: int, stop: int) -> None:
     """`rle_iou` of the mask pairs ``pairs[start:stop]``, each the row of a first and the row of a second mask."""
     for k in range(start, stop):
-        i, j = pairs[k]
-        iou[k] = rle_iou(
-            counts_a,
-            offsets_a[i],
-            offsets_a[i + 1],
-            counts_b,
-            offsets_b[j],
-            offsets_b[j + 1],
-            np.float64(areas_a[i]),
-            crowd_b[j],
-        )
+        iou[k] = rle_iou(masks_a, pairs[k, 0], masks_b, pairs[k, 1], crowd_b[pairs[k, 1]])
 
 
 @kernel

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cvbench.kernels import Bool, Float, Int, kernel
-from cvbench.kernels.rle import rle_iou
+from cvbench.kernels.rle import Runs, measure, rle_iou
 
 EPSILON = 2.0**-52
 """The spacing of float64 at 1, by which OKS keeps a ground truth of area 0 from dividing by zero."""
@@ -97,33 +96,36 @@ def corner_iou_pairs(a: Float, b: Float, crowd: Bool, penalty: int, out: Float) 
 def mask_iou_rows(
     start: int,
     stop: int,
-    counts: NDArray[np.uint32],
-    runs: Int,
-    extents: Float,
-    areas: Float,
+    walk: Int,
     rows: Int,
+    masks: Runs,
     first_gt: Int,
-    gt_counts: NDArray[np.uint32],
-    gt_runs: Int,
-    gt_extents: Float,
+    gt_rows: Int,
+    gt_masks: Runs,
     crowd: Bool,
     pairs: Int,
+    bands: bool,
     out: Float,
 ) -> None:
-    """Mask IoU of the rows `start` to `stop` with the ground truths of their cell.
+    """Mask IoU of the rows ``walk[start:stop]`` with the ground truths of their cell.
 
-    Row *r* is the mask ``rows[r]`` of (`counts`, `runs`); ground truths stand in their cell's order. Runs are compared
-    only where the masks' `extents` (bounding boxes, xywh) overlap.
+    Row *r* is the mask ``rows[r]``, which is measured here, and ground-truth row *g* the mask ``gt_rows[g]``, which has
+    been measured, and a crowd if ``crowd[gt_rows[g]]``. Where the masks are `bands` (boundaries of other masks), `out`
+    becomes the lesser of what it was and of their IoU, but for crowds.
+
+    A walk in the order of the file reads masks as they lie in memory: 1.3 times as fast as the order of rows.
     """
-    for row in range(start, stop):
-        d = rows[row]
+    for step in range(start, stop):
+        row = walk[step]
+        if pairs[row] == pairs[row + 1]:
+            continue
+        measure(masks, rows[row])
         for p in range(pairs[row], pairs[row + 1]):
-            g = first_gt[row] + p - pairs[row]
-            out[p] = 0.0
-            if xywh_iou(extents, d, gt_extents, g, crowd[g]) > 0:
-                out[p] = rle_iou(
-                    counts, runs[d], runs[d + 1], gt_counts, gt_runs[g], gt_runs[g + 1], areas[d], crowd[g]
-                )
+            g = gt_rows[first_gt[row] + p - pairs[row]]
+            if not bands:
+                out[p] = rle_iou(masks, rows[row], gt_masks, g, crowd[g])
+            elif out[p] > 0 and not crowd[g]:
+                out[p] = min(out[p], rle_iou(masks, rows[row], gt_masks, g, crowd[g]))
 
 
 @kernel

@@ -47,9 +47,10 @@ from cvbench.kernels import Index, available_threads, map_ranges
 from cvbench.kernels.curves import Curves, Rows, Tally, category_curves, count_positives
 from cvbench.kernels.matching import CROWD, MAX_AREAS, UNMATCHABLE, WORD, join_rows, match_rows, rank_rows
 from cvbench.kernels.ordering import group_rows, sort_groups
+from cvbench.kernels.rle import Runs
 from cvbench.kernels.similarity import box_iou_rows, mask_iou_rows, oks_exponents_rows, oks_means_rows
 from cvbench.metrics.base import CONSTANT, IMAGE_ROWS, TABLE, State, check_flags, image_weights, rows_of
-from cvbench.metrics.masks import mask_boundary, rle_area, rle_boxes
+from cvbench.metrics.masks import mask_boundary, measured
 from cvbench.metrics.precision_recall import reach_of
 from cvbench.metrics.sigmas import SIGMAS, name_of, sigmas_of
 from cvbench.result import Input, Result, Signature
@@ -532,36 +533,31 @@ def _compare_boxes(job: Comparison) -> Fill:
 
 def _compare_masks(job: Comparison) -> Fill:
     cells = job.cells
-    met = np.flatnonzero(np.diff(cells.pairs))  # a mask without a ground truth to meet is never looked at
-    masks = _needed(job.dt.masks, "masks").take(cells.row[met])
-    gt_masks = _needed(job.gt.masks, "masks").take(cells.gt_row)
-    number = np.zeros(len(cells.row), np.int64)
-    number[met] = np.arange(len(met))
-    crowd = job.gt.crowd[cells.gt_row]
+    masks, gt_masks = _needed(job.dt.masks, "masks"), _needed(job.gt.masks, "masks")
+    row_of = np.full(len(job.dt), -1)
+    row_of[cells.row] = np.arange(len(cells.row))
+    walk = row_of[row_of >= 0]  # rows in the order of the file
 
-    def overlap(masks: Masks, gt_masks: Masks, out: Float) -> Fill:
-        extents, areas, gt_extents = rle_boxes(masks), rle_area(masks), rle_boxes(gt_masks)
+    def overlap(masks: Masks, gt_masks: Masks, rows: Int, bands: bool) -> Fill:
+        runs, gt_runs = Runs(masks.counts, masks.offsets, np.empty((len(masks), 4), np.int64)), measured(gt_masks)
+        crowd, out = job.gt.crowd, job.out
         return lambda start, stop: mask_iou_rows(
-            start, stop, masks.counts, masks.offsets, extents, areas, number, cells.first_gt, gt_masks.counts,
-            gt_masks.offsets, gt_extents, crowd, cells.pairs, out,
-        )  # fmt: skip
+            start, stop, walk, rows, runs, cells.first_gt, cells.gt_row, gt_runs, crowd, cells.pairs, bands, out
+        )
 
-    of_masks = overlap(masks, gt_masks, job.out)
+    of_masks = overlap(masks, gt_masks, cells.row, False)
     if job.params.iou_type == "segm":
         return of_masks
-    bands = mask_boundary(masks, job.params.dilation_ratio, job.threads)
-    gt_bands = mask_boundary(gt_masks, job.params.dilation_ratio, job.threads)
-    band_iou = np.empty(len(job.out))
-    of_bands = overlap(bands, gt_bands, band_iou)
+    met = walk[np.diff(cells.pairs)[walk] > 0]  # a mask without a ground truth to meet is never looked at
+    number = np.zeros(len(cells.row), np.int64)
+    number[met] = np.arange(len(met))
+    bands = mask_boundary(masks.take(cells.row[met]), job.params.dilation_ratio, job.threads)
+    of_bands = overlap(bands, mask_boundary(gt_masks, job.params.dilation_ratio, job.threads), number, True)
 
     def fill(start: int, stop: int) -> None:
+        # a crowd is judged by its mask: its boundary has little to do with that of one object in it
         of_masks(start, stop)
         of_bands(start, stop)
-        first, last = cells.pairs[start], cells.pairs[stop]
-        shift = np.repeat(cells.first_gt[start:stop] - cells.pairs[start:stop], np.diff(cells.pairs[start : stop + 1]))
-        of_crowd = crowd[np.arange(first, last) + shift]
-        # a crowd is judged by its mask: its boundary has little to do with that of one object in it
-        np.minimum(job.out[first:last], band_iou[first:last], out=job.out[first:last], where=~of_crowd)
 
     return fill
 

@@ -601,7 +601,7 @@ def mask_iou(a: Masks, b: Masks, crowd: Bool | None = None) -> Float:
     ends = np.minimum(boxes_a[..., :2] + boxes_a[..., 2:], boxes_b[..., :2] + boxes_b[..., 2:])
     pairs = np.argwhere((ends - np.maximum(boxes_a[..., :2], boxes_b[..., :2]) > 0).all(axis=2))
     values = np.empty(len(pairs))
-    kernels.rle_iou_pairs(a.counts, a.offsets, _sums(a)[0], b.counts, b.offsets, flags, pairs, values, 0, len(pairs))
+    kernels.rle_iou_pairs(measured(a), measured(b), flags, pairs, values, 0, len(pairs))
     values[(a.sizes[pairs[:, 0]] != b.sizes[pairs[:, 1]]).any(axis=1)] = -1.0
     iou = np.zeros((len(a), len(b)))
     iou[pairs[:, 0], pairs[:, 1]] = values
@@ -656,6 +656,13 @@ def invalid_masks(masks: Masks) -> Int:
     [1, 2]
     """
     return np.flatnonzero(_sums(masks)[1] != masks.sizes.prod(axis=1))
+
+
+def measured(masks: Masks) -> kernels.Runs:
+    """The masks as kernels compare them."""
+    runs = kernels.Runs(masks.counts, masks.offsets, np.empty((len(masks), 4), np.int64))
+    kernels.measure_range(runs, 0, len(masks))
+    return runs
 
 
 def _sums(masks: Masks) -> tuple[Int, Int]:

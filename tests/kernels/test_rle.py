@@ -12,29 +12,48 @@ from mask_cases import run_lists, stacks
 from naive import rle as naive
 
 
-def run_iou(kernel, a: list[int], b: list[int], crowd: bool = False) -> float:
+def iou_by_runs(a: list[int], b: list[int], crowd: bool = False) -> float:
     first, second = np.array(a, np.uint32), np.array(b, np.uint32)
-    return kernel(first, 0, len(a), second, 0, len(b), float(sum(a[1::2])), crowd)
+    return rle.rle_iou_by_runs(first, 0, len(a), second, 0, len(b), float(sum(a[1::2])), crowd)
+
+
+def iou_by_foreground(a: list[int], b: list[int], crowd: bool = False) -> float:
+    masks = public.masks_from_counts([a, b], (1, 1), check=False)
+    return rle.rle_iou(public.measured(masks), 0, public.measured(masks), 1, crowd)
 
 
 @given(stacks(least=2, most=2), st.booleans())
 def test_iou_is_that_of_the_pixels(stack, crowd):
     a, b = (naive.encode(mask) for mask in stack)
     expected = naive.iou(*stack, crowd)
-    assert run_iou(rle.rle_iou, a, b, crowd) == expected
-    assert run_iou(rle.rle_iou_by_runs, a, b, crowd) == expected
+    assert iou_by_foreground(a, b, crowd) == expected
+    assert iou_by_runs(a, b, crowd) == expected
 
 
 @given(st.data(), st.integers(1, 30), st.booleans())
 def test_both_iou_loops_agree_on_runs_of_length_zero(data, pixels, crowd):
     a, b = data.draw(run_lists(pixels)), data.draw(run_lists(pixels))
-    assert run_iou(rle.rle_iou, a, b, crowd) == run_iou(rle.rle_iou_by_runs, a, b, crowd)
+    assert iou_by_foreground(a, b, crowd) == iou_by_runs(a, b, crowd)
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=7), max_size=4))
+@example([[], [0], [5], [0, 4], [2, 3, 0], [2, 0, 4], [2, 0, 1, 3]])
+def test_masks_are_measured(counts):
+    masks = public.masks_from_counts(counts, (1, 1), check=False)
+    for runs, (begin, end, area, plain) in zip(counts, public.measured(masks).facts.tolist(), strict=True):
+        pixels = np.flatnonzero(np.repeat(np.arange(len(runs)) % 2, runs))
+        assert area == len(pixels)
+        assert plain == (0 not in runs[1:])
+        if area:
+            assert 0 <= begin <= pixels[0] <= pixels[-1] < end <= sum(runs)
+        else:
+            assert begin == end == 0
 
 
 @pytest.mark.parametrize("a", [[2, 0, 1, 3], [2, 1, 0, 1, 2]])
 def test_iou_ends_where_runs_of_length_zero_meet(a):
-    assert run_iou(rle.rle_iou, a, a) == (0.0 if a[1] == 0 else 1.0)
-    assert run_iou(rle.rle_iou, a, [2, 2, 2]) == naive.iou(naive.decode(a, 2, 3), naive.decode([2, 2, 2], 2, 3))
+    assert iou_by_foreground(a, a) == (0.0 if a[1] == 0 else 1.0)
+    assert iou_by_foreground(a, [2, 2, 2]) == naive.iou(naive.decode(a, 2, 3), naive.decode([2, 2, 2], 2, 3))
 
 
 @given(run_lists(20), run_lists(12), st.booleans())
@@ -43,9 +62,9 @@ def test_iou_ends_where_runs_of_length_zero_meet(a):
 @example([0], [0, 0, 0, 5], True)
 @example([4, 2**32 - 1, 2**32 - 1], [3, 2**32 - 1], False)
 def test_loops_end_on_runs_that_cover_different_numbers_of_pixels(a, b, intersect):
-    for kernel in (rle.rle_iou, rle.rle_iou_by_runs):
-        assert 0 <= run_iou(kernel, a, b) <= 1
-        assert 0 <= run_iou(kernel, b, a) <= 1
+    for iou in (iou_by_foreground, iou_by_runs):
+        assert 0 <= iou(a, b) <= 1
+        assert 0 <= iou(b, a) <= 1
     first, second = np.array(a, np.uint32), np.array(b, np.uint32)
     out = np.empty(len(a) + len(b), np.uint32)
     assert rle.rle_merge_pair(first, 0, len(a), second, 0, len(b), intersect, out, 0) <= len(out)
