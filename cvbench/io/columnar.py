@@ -322,8 +322,12 @@ def _no_rows(boxed: bool, options: DetectionOptions) -> Part:
 
 
 def index_of_ids(ids: NDArray[Any], known: NDArray[Any]) -> Int:
-    """The index of each of `ids` among the `known` ones, which ascend; -1 where it is none of them."""
-    if not len(known) or (ids.dtype.kind == "U") != (known.dtype.kind == "U"):
+    """The index of each of `ids`, int64 or text, among the `known` ones, which ascend; -1 where it is none of them."""
+    if (ids.dtype.kind == "U") != (known.dtype.kind == "U"):
         return np.full(len(ids), -1, np.int64)
+    if ids.dtype.kind != "U":
+        from cvbench.io.scan import Places  # brings numba, which small files do without
+
+        return Places(known).of(ids)
     at = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-    return np.where(known[at] == ids, at, -1).astype(np.int64, copy=False)
+    return np.where(known[at] == ids, at, -1).astype(np.int64, copy=False) if len(known) else at

@@ -70,7 +70,10 @@ class NpzFile(ColumnFile):
 
     def index(self, name: str, known: NDArray[Any]) -> Int:
         """See `ColumnFile.index`."""
-        return index_of_ids(self._column(name), known)
+        return index_of_ids(self._column(name) if self._is_text(name) else self.integers(name), known)
+
+    def _is_text(self, name: str) -> bool:
+        return self._column(name).dtype.kind == "U"
 
     def integers(self, name: str) -> Int:
         """See `ColumnFile.integers`."""
