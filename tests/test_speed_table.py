@@ -131,7 +131,15 @@ def test_pages_say_what_is_reached(lines: list[Line]) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0012345, "1.23 ms"), (0.0999, "99.9 ms"), (0.1, "0.100 s"), (47.11, "47.1 s"), (123.4, "123 s")],
+    [
+        (0.0, ""),
+        (math.nan, ""),
+        (0.0012345, "1.23 ms"),
+        (0.0999, "99.9 ms"),
+        (0.1, "0.100 s"),
+        (47.11, "47.1 s"),
+        (123.4, "123 s"),
+    ],
 )
 def test_times_have_three_digits(seconds: float, text: str) -> None:
     assert time_text(seconds) == text

@@ -138,7 +138,7 @@ def lines_of(
                 processor=median(seconds(answer, PROCESSOR) for answer in some),
                 imports=median(answer["import"][WALL] for answer in some),
                 compiling=median(compiling) if ours and compiling else math.nan,
-                first=median(sum(times[WALL] for times in answer["first"].values()) for answer in some),
+                first=math.nan if row.shell else median(_first(answer) for answer in some),
                 load=_stage(some, "load"),
                 evaluate=_stage(some, "evaluate"),
                 base_mb=median(answer["base_mb"] for answer in some),
@@ -149,6 +149,10 @@ def lines_of(
             )
         )
     return sorted(lines, key=lambda line: (line.engine != "cvbench", math.isnan(line.total), line.total))
+
+
+def _first(answer: Answer) -> float:
+    return sum(wall for wall, _ in answer["first"].values())
 
 
 def _stage(some: Sequence[Answer], stage: str) -> float:
@@ -193,8 +197,8 @@ def growth(lines: Sequence[Line]) -> Iterator[tuple[Line, Line, float, float]]:
 
 
 def time_text(value: float) -> str:
-    """Three digits, in seconds or milliseconds."""
-    if math.isnan(value):
+    """Three digits, in seconds or milliseconds; nothing of what is unknown or was not done."""
+    if not value > 0:
         return ""
     factor, unit = (1, "s") if value >= 0.1 else (1e3, "ms")
     value *= factor
