@@ -284,6 +284,12 @@ def take_rows(columns: _Rows, rows: Int, offsets: Int) -> _Rows:
     return replace(columns, **changes)
 
 
+def rows_between(columns: _Rows, start: int, stop: int) -> _Rows:
+    """The rows of the images from number `start` to before `stop`; they share no memory with the others."""
+    first, last = columns.offsets[[start, stop]].tolist()
+    return take_rows(columns, np.arange(first, last), columns.offsets[start : stop + 1] - first)
+
+
 def select(gt: GroundTruth, dt: Detections, images: Bool, categories: Bool) -> tuple[GroundTruth, Detections]:
     """The columns of some images and categories, as if there had never been others.
 

@@ -6,6 +6,7 @@ Benchmarks that share COCO's files and matching differ in rules, in what else is
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
@@ -14,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from cvbench.columns import Bool, Detections, GroundTruth, select
-from cvbench.errors import InputError, did_you_mean
+from cvbench.columns import Bool, Detections, GroundTruth, Int, select
+from cvbench.errors import FormatError, InputError, did_you_mean
 from cvbench.io import Problem, Reading, check_detections, check_ground_truth, read_detections, read_ground_truth
+from cvbench.io.pieces import is_folder, pieces_of, read_folder
 from cvbench.metrics import crowdpose, detection, wholebody
-from cvbench.metrics.detection import DetectionParams, DetectionState, Progress, with_dropped
+from cvbench.metrics.detection import DetectionParams, DetectionState, Progress, Summary, with_dropped
 from cvbench.result import Input, Result
 
 Source = Any
@@ -39,6 +41,9 @@ class Benchmark:
         From the reading of the ground truth, the chosen columns of both sides, rules, threads and progress to a state.
     result_of
         From a state to a result; arguments as of `cvbench.metrics.detection.result_of`.
+    views, figures
+        From a state and weights of its images to the states and weights that are scored, and from what was scored to
+        figures; as of `cvbench.metrics.detection.views` and ``figures``.
     """
 
     rules: Mapping[str, Any] = field(default_factory=dict)
@@ -46,6 +51,8 @@ class Benchmark:
     pred_reading: Mapping[str, Any] = field(default_factory=dict)
     count: Callable[..., DetectionState] = lambda _, *arguments: detection.count(*arguments)
     result_of: Callable[..., Result] = detection.result_of
+    views: Callable[..., list[tuple[DetectionState, Int]]] = detection.views
+    figures: Callable[..., Summary] = detection.figures
 
 
 def _count_crowds(truth: Reading[GroundTruth], gt: GroundTruth, *others: Any) -> DetectionState:
@@ -59,7 +66,12 @@ _PARTS = {part.keypoints: part.joints.stop - part.joints.start for part in whole
 BENCHMARKS = {
     "coco": Benchmark(),
     "crowdpose": Benchmark(
-        rules=crowdpose.RULES, gt_reading={"crowd_index": True}, count=_count_crowds, result_of=crowdpose.result_of
+        rules=crowdpose.RULES,
+        gt_reading={"crowd_index": True},
+        count=_count_crowds,
+        result_of=crowdpose.result_of,
+        views=crowdpose.views,
+        figures=crowdpose.figures,
     ),
     "wholebody": Benchmark(
         rules=wholebody.RULES,
@@ -67,6 +79,8 @@ BENCHMARKS = {
         pred_reading={"keypoints": _PARTS, "part_scores": wholebody.PART_SCORES},
         count=lambda _, *arguments: wholebody.count(*arguments),
         result_of=wholebody.result_of,
+        views=wholebody.views,
+        figures=wholebody.figures,
     ),
 }
 """All benchmarks by the name that tasks call them in their settings."""
@@ -81,37 +95,45 @@ def score(
     parameters: Mapping[str, Any],
 ) -> Result:
     """Score detections; arguments as in `cvbench.families`."""
-    iou_type, benchmark = settings["iou_type"], BENCHMARKS[settings["benchmark"]]
-    params = _rules(settings, parameters)
-    task = settings["task"]
-    truth = read_ground_truth(gt, iou_type, task=task, **_gt_reading(benchmark, params, parameters))
-    found = read_detections(
-        pred,
-        truth.columns,
-        iou_type,
-        sizes=truth.image_sizes,
-        task=task,
-        **_pred_reading(benchmark, params, parameters),
-    )
-    columns, chosen, conventions = _choice(truth.columns, found.columns, parameters)
-    state = benchmark.count(truth, *columns, params, threads, progress)
+    params = rules(settings, parameters)
+    truth = read_truth(settings, gt, parameters)
+    read = read_folder if is_folder(pred) else read_detections
+    found = read(pred, truth.columns, settings["iou_type"], **pred_reading(settings, truth, parameters))
+    choice = choose(truth.columns, parameters)
+    columns = choice.of(truth.columns, found.columns)
+    state = BENCHMARKS[settings["benchmark"]].count(truth, *columns, params, threads, progress)
+    return described(settings, parameters, state, truth, found, choice, threads)
+
+
+def described(
+    settings: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    state: DetectionState,
+    truth: Reading[GroundTruth],
+    found: Reading[Detections],
+    choice: Choice,
+    threads: int | None = None,
+    **others: Any,
+) -> Result:
+    """The result of a state, and of what was read; `others` go to the benchmark's ``result_of``."""
     counts = with_dropped(state.counts, found.counts["dropped_unknown_category"]) | _remarkable(
         truth, found, state.counts
     )
-    if chosen:
+    if choice.conventions:
         counts["detections_elsewhere"] = found.counts["detections"] - counts["detections"]
-    names = dict(zip(columns[0].category_ids.tolist(), columns[0].category_names, strict=True))
-    if iou_type != "bbox" or found.detection_area != "box":
+    conventions = list(choice.conventions)
+    if settings["iou_type"] != "bbox" or found.detection_area != "box":
         conventions = [("detection_area", str(found.detection_area)), *conventions]
     conventions += [(name, said) for name, (value, said) in DEPARTURES.items() if parameters.get(name) == value]
-    return benchmark.result_of(
+    return BENCHMARKS[settings["benchmark"]].result_of(
         state,
-        names,
+        dict(zip(truth.columns.category_ids.tolist(), truth.columns.category_names, strict=True)),
         threads,
         conventions,
         counts=counts,
         notes=[*truth.notes, *found.notes],
         inputs={"gt": _input(truth), "pred": _input(found)},
+        **others,
     )
 
 
@@ -121,41 +143,50 @@ DEPARTURES = {"missing_area": ("box", "box"), "box_masks": (True, "yes")}
 
 def check(settings: Mapping[str, Any], files: Sequence[Source], parameters: Mapping[str, Any]) -> list[Problem]:
     """Everything that keeps the files from being scored."""
-    iou_type, benchmark = settings["iou_type"], BENCHMARKS[settings["benchmark"]]
-    params = _rules(settings, parameters)
-    gt_reading = _gt_reading(benchmark, params, parameters)
-    problems = check_ground_truth(files[0], iou_type, **gt_reading)
+    iou_type = settings["iou_type"]
+    problems = check_ground_truth(files[0], iou_type, **_gt_reading(settings, parameters))
     if len(files) < 2:
         return problems
-    truth = None if problems else read_ground_truth(files[0], iou_type, **gt_reading)
-    return problems + check_detections(
-        files[1],
-        None if truth is None else truth.columns,
-        iou_type,
-        sizes=None if truth is None else truth.image_sizes,
-        **_pred_reading(benchmark, params, parameters),
-    )
+    truth = None if problems else read_truth(settings, files[0], parameters)
+    columns, reading = None if truth is None else truth.columns, pred_reading(settings, truth, parameters)
+    del reading["task"]
+    try:
+        found = [piece.name for piece in pieces_of(os.fspath(files[1]))] if is_folder(files[1]) else files[1:]
+    except FormatError as error:
+        return [*problems, Problem(error.where, error.message)]
+    return problems + [problem for file in found for problem in check_detections(file, columns, iou_type, **reading)]
 
 
-def _rules(settings: Mapping[str, Any], parameters: Mapping[str, Any]) -> DetectionParams:
+def read_truth(settings: Mapping[str, Any], gt: Source, parameters: Mapping[str, Any]) -> Reading[GroundTruth]:
+    """Read the ground truth."""
+    return read_ground_truth(gt, settings["iou_type"], task=settings["task"], **_gt_reading(settings, parameters))
+
+
+def rules(settings: Mapping[str, Any], parameters: Mapping[str, Any]) -> DetectionParams:
+    """The rules of the benchmark with the user's changes."""
     known = {field.name for field in fields(DetectionParams)}
     chosen = {name: parameters[name] for name in parameters if name in known}
     return DetectionParams.of(settings["iou_type"], **{**BENCHMARKS[settings["benchmark"]].rules, **chosen})
 
 
-def _gt_reading(benchmark: Benchmark, params: DetectionParams, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _gt_reading(settings: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments of the ground truth's reader."""
+    params = rules(settings, parameters)
     reading = _reading(params, parameters, "missing_area")
     if params.scale_area == "box053":
         if "missing_area" in reading:
             raise InputError("missing_area has no effect: scale_area=box053 takes all areas from boxes")
         reading["missing_area"] = "unused"
-    return reading | dict(benchmark.gt_reading)
+    return reading | dict(BENCHMARKS[settings["benchmark"]].gt_reading)
 
 
-def _pred_reading(benchmark: Benchmark, params: DetectionParams, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of the detections' reader."""
-    return _reading(params, parameters, "box_masks", "detection_area") | dict(benchmark.pred_reading)
+def pred_reading(
+    settings: Mapping[str, Any], truth: Reading[GroundTruth] | None, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The keyword arguments of the detections' reader; `truth` is None where it could not be read."""
+    reading = _reading(rules(settings, parameters), parameters, "box_masks", "detection_area")
+    sizes = None if truth is None else truth.image_sizes
+    return reading | dict(BENCHMARKS[settings["benchmark"]].pred_reading) | {"sizes": sizes, "task": settings["task"]}
 
 
 def _reading(params: DetectionParams, parameters: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -163,10 +194,28 @@ def _reading(params: DetectionParams, parameters: Mapping[str, Any], *names: str
     return chosen | ({"keypoints": len(params.sigmas)} if params.iou_type == "keypoints" else {})
 
 
-def _choice(
-    gt: GroundTruth, dt: Detections, parameters: Mapping[str, Any]
-) -> tuple[tuple[GroundTruth, Detections], bool, list[tuple[str, str]]]:
-    """The columns of the chosen images and categories, whether any were chosen, and what the signature says of it."""
+@dataclass(frozen=True)
+class Choice:
+    """The images and categories that are scored.
+
+    Attributes
+    ----------
+    images, categories : (I,) and (K,) bool
+    conventions
+        What the signature says of them; nothing where all are scored.
+    """
+
+    images: Bool
+    categories: Bool
+    conventions: tuple[tuple[str, str], ...]
+
+    def of(self, gt: GroundTruth, dt: Detections) -> tuple[GroundTruth, Detections]:
+        """The columns of what is scored."""
+        return select(gt, dt, self.images, self.categories) if self.conventions else (gt, dt)
+
+
+def choose(gt: GroundTruth, parameters: Mapping[str, Any]) -> Choice:
+    """The choice that the user made among the images and categories of the ground truth."""
     conventions: list[tuple[str, str]] = []
     images, categories = np.ones(len(gt.image_ids), np.bool_), np.ones(len(gt.category_ids), np.bool_)
     if not _is_all(parameters.get("images", "all")):
@@ -175,9 +224,7 @@ def _choice(
     if not _is_all(parameters.get("categories", "all")):
         categories = _chosen(parameters["categories"], gt.category_ids.tolist(), gt.category_names, "category")
         conventions.append(("categories", _briefly(gt.category_ids[categories].tolist())))
-    if not conventions:
-        return (gt, dt), False, conventions
-    return select(gt, dt, images, categories), True, conventions
+    return Choice(images, categories, tuple(conventions))
 
 
 def _is_all(value: Any) -> bool:
