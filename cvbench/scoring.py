@@ -10,7 +10,7 @@ from cvbench.families import FAMILIES
 from cvbench.io import Problem
 from cvbench.metrics.detection import Progress
 from cvbench.result import Result
-from cvbench.tasks import find
+from cvbench.tasks import TASKS, find
 
 Source = Any
 """A path, what decoding its JSON gives, or label maps."""
@@ -23,6 +23,7 @@ def score(
     *,
     threads: int | None = None,
     progress: Progress | None = None,
+    dask: Any = None,
     **parameters: Any,
 ) -> Result:
     """Score predictions against ground truth.
@@ -37,6 +38,11 @@ def score(
         Threads to use; None for all processors. The result is the same with any number.
     progress
         Called now and then, from any thread, with a stage, how much of it is done and how much there is.
+    dask
+        A cluster whose workers read and match: the address of its scheduler (``tcp://10.0.0.1:8786``), a
+        `distributed.Client`, or ``local`` for as many processes on this machine as it has processors. For tasks on
+        detections; `gt` and `pred` are paths then, which all workers can read, and `threads` those of each task, 1 by
+        default. The result is the same.
     **parameters
         Changes to the task's rules; ``cvbench tasks NAME`` lists them.
 
@@ -49,7 +55,10 @@ def score(
     FormatError
         If a file is not what the task reads; the message names the record.
     InputError
-        If the task or a parameter is unknown, or a value impossible.
+        If the task or a parameter is unknown, or a value impossible; if there is no such cluster, or the task cannot
+        use one.
+    MissingDependency
+        If a package is needed that is not installed.
 
     Examples
     --------
@@ -64,7 +73,14 @@ def score(
     """
     found = find(task)
     found.check_names(parameters)
-    return FAMILIES[found.family].score(found.settings, gt, pred, threads, progress, parameters)
+    if dask is None:
+        return FAMILIES[found.family].score(found.settings, gt, pred, threads, progress, parameters)
+    if found.family != "coco":
+        able = ", ".join(name for name, task in TASKS.items() if task.family == "coco")
+        raise InputError(f"{found.name} cannot be scored by Dask; expected one of {able}")
+    from cvbench.families import cluster
+
+    return cluster.score(found.settings, gt, pred, threads, progress, parameters, dask)
 
 
 def check(task: str, files: Sequence[Source], **parameters: Any) -> list[Problem]:
