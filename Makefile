@@ -33,4 +33,4 @@ test: setup
 # Packages that cannot be installed here are left out.
 bench: setup
 	-PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	$(BIN)/pytest tests/bench $(if $(SIZES),--sizes=$(SIZES)) $(if $(ROWS),--rows=$(ROWS)) $(if $(PROCESSES),--processes=$(PROCESSES))
+	$(BIN)/pytest -v tests/bench $(if $(SIZES),--sizes=$(SIZES)) $(if $(ROWS),--rows=$(ROWS)) $(if $(PROCESSES),--processes=$(PROCESSES))

@@ -23,7 +23,8 @@ from typing import Any
 from rows import ROWS
 
 SECONDS, MOST = 0.5, 20
-"""Rounds after the first one: at least two, or one where a round takes `LONG`; more while all take less than this."""
+"""Rounds after the first one: at least two, more while all take less than this; one where a round takes `LONG`; none of
+engines that are far from the fastest there: their first one stands for it."""
 LONG = 3.0
 
 KIB = 2**20 if sys.platform == "darwin" else 2**10
@@ -83,9 +84,11 @@ def measured(row_name: str, engine_name: str, size: str, threads: int, folder: P
     base = most_memory()
     first, figures = one_round()
     peak = most_memory()
-    rounds: list[Times] = []
-    spent, least = 0.0, 1 if sum(wall for wall, _ in first.values()) > LONG else 2
-    while len(rounds) < least or (spent < SECONDS and len(rounds) < MOST):
+    long = sum(wall for wall, _ in first.values()) > LONG
+    rounds = [first] if long and engine.most else []
+    least, most = (1, 1) if long else (2, MOST)
+    spent = 0.0
+    while len(rounds) < least or (spent < SECONDS and len(rounds) < most):
         times, again = one_round()
         assert json.dumps(again) == json.dumps(figures), "another round, other figures"  # NaN is like NaN
         rounds.append(times)
