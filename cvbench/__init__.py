@@ -133,6 +133,10 @@ _HOMES = {
         "score",
     ),
     "cvbench.tasks": ("TASKS",),
+    "cvbench.warming": (
+        "Warmup",
+        "warmup",
+    ),
 }
 """Where each public name lives; ``__init__.pyi`` says the same to type checkers."""
 

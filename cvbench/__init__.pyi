@@ -67,5 +67,6 @@ from cvbench.records import RunRecord as RunRecord
 from cvbench.result import Provenance as Provenance, Result as Result, Signature as Signature, comparable as comparable
 from cvbench.scoring import check as check, score as score
 from cvbench.tasks import TASKS as TASKS
+from cvbench.warming import Warmup as Warmup, warmup as warmup
 
 __version__: str

@@ -140,6 +140,7 @@ Examples:
   cvbench tasks coco.bbox                       its figures and parameters
   cvbench score coco.bbox gt.json preds.json    the official figures
   cvbench check coco.bbox gt.json preds.json    everything that is wrong with two files
+  cvbench warmup                                compile everything once, for images and CI
   cvbench profile mymodels:build                what a model costs
   cvbench scenes --split val -o scenes          images with every kind of ground truth
   cvbench models                                what the bundled models are, and what they score
@@ -435,6 +436,45 @@ def check(
             say(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {names}")
             raise typer.Exit(2)
         say(f"no problems in {names}")
+
+
+# warmup
+
+WARMUP_EXAMPLES = """\b
+Examples:
+  cvbench warmup
+  cvbench warmup coco.bbox coco.segm
+  NUMBA_CACHE_DIR=/opt/kernels cvbench warmup
+"""
+
+
+@app.command(epilog=WARMUP_EXAMPLES)
+def warmup(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TASK",
+            help="Compile for these alone; also: functions (of the Python interface), scenes. [default: everything]",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Compile ahead of time, once: in an image of a container, or before tests.
+
+    Exits with 1 if what was compiled cannot be kept for other processes.
+    """
+    with readable_errors():
+        from contextlib import closing
+
+        from cvbench.progress import Bar
+        from cvbench.warming import warmup as run
+
+        with closing(Bar()) as progress:
+            done = run(names or (), progress=progress)
+        put(f"{done.compiled} kernels compiled, {done.loaded} found, in {done.seconds:.1f} s\n")
+        if not done.kept:
+            raise typer.Exit(1)
+        put(f"They are in {done.folder}\n")
 
 
 # profile

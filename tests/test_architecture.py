@@ -31,6 +31,8 @@ BELOW = {
     "tasks": ("metrics", "io"),
     "families": ("metrics", "io"),
     "scoring": ("tasks", "families"),
+    "samples": ("metrics.masks", "io"),
+    "warming": ("scoring", "samples", "scenes"),
     "compat": ("metrics", "io"),
     "cost.formulas": (),
     "cost.operators": ("cost.formulas", "errors"),
@@ -48,9 +50,9 @@ BELOW = {
     "leaderboard": ("records", "tasks", "pareto"),
     "publishing": ("leaderboard", "plots"),
     "plots": ("tasks", "report"),
-    "cli": ("scoring", "profiling", "report", "plots", "progress", "scenes", "publishing", "running", "cards"),
+    "cli": ("warming", "profiling", "report", "plots", "progress", "publishing", "running", "cards"),
     "__main__": ("cli",),
-    "__init__": ("scoring", "profiling", "records", "pareto"),
+    "__init__": ("scoring", "profiling", "records", "pareto", "warming"),
 }
 """Which parts a part of the package stands on; it may import these and whatever they stand on.
 
@@ -72,7 +74,7 @@ OUTSIDE = {
 """Everything beside the standard library that the lowest parts may import."""
 
 RUNTIME = {"numpy", "numba", "msgspec", "PIL", "rich", "typer"}
-OPTIONAL = {"pandas", "tabulate", "torch", "fvcore", "safetensors", "matplotlib", "h5py", "pyarrow"}
+OPTIONAL = {"distributed", "pandas", "tabulate", "torch", "fvcore", "safetensors", "matplotlib", "h5py", "pyarrow"}
 
 
 SUBCLASSES_TORCH = {"cost.dispatch"}

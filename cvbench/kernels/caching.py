@@ -74,7 +74,7 @@ class KernelCache(_Cache):
     @property
     def cache_path(self) -> str:
         """The folder that is written to."""
-        return str(next((folder for folder in folders() if folder not in self.refused), folders()[0]))
+        return str(folder_of_kernels())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function for these types, None where there is none."""
@@ -137,6 +137,11 @@ def folders() -> list[Path]:
         return [Path(CONFIG.CACHE_DIR) / "cvbench"]
     user = FOLDERS(appname="numba", appauthor=False).user_cache_dir
     return [Path(__file__).parent / "__pycache__", Path(user) / "cvbench"]
+
+
+def folder_of_kernels() -> Path:
+    """The folder that is written to."""
+    return next((folder for folder in folders() if folder not in KernelCache.refused), folders()[0])
 
 
 def can_keep() -> bool:
