@@ -179,6 +179,7 @@ Examples:
   cvbench score coco.bbox gt.json preds.json --expect AP=0.5046 --atol 1e-4
   cvbench score coco.panoptic gt.json preds.json -p boundary=yes
   cvbench score semantic.miou gt/ preds/ -p num_classes=19 -p ignore_index=255
+  cvbench score coco.bbox gt.json preds/ --dask tcp://10.0.0.1:8786
 """
 
 
@@ -217,6 +218,14 @@ def score(
         int | None,
         typer.Option(min=1, metavar="N", help="Threads to use. [default: one per processor]", show_default=False),
     ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Score on a Dask cluster, tcp://HOST:PORT, or on processes of this machine: local.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Score the predictions in PRED against the ground truth in GT."""
     with readable_errors():
@@ -231,7 +240,7 @@ def score(
         from cvbench.scoring import score as run
 
         with watched(say) as progress:
-            result = run(chosen.name, gt, pred, threads=threads, progress=progress, **parameters)
+            result = run(chosen.name, gt, pred, threads=threads, progress=progress, dask=dask, **parameters)
         _know_figures(expected, result)
         if arrays is not None:
             _write_arrays(arrays, result)

@@ -78,6 +78,14 @@ def write(path: Path, data: Any) -> Path:
 # score
 
 
+def test_score_on_a_cluster_that_is_none(run: Run, files: tuple[Path, Path]) -> None:
+    code, out, err = run("score", "coco.bbox", *files, "--dask", "here")
+    assert (code, out) == (2, "")
+    assert err == (
+        "error: dask='here': expected local, the address of a scheduler such as tcp://10.0.0.1:8786, or a client\n"
+    )
+
+
 def test_score_prints_a_table(run: Run, files: tuple[Path, Path]) -> None:
     answer = run("score", "coco.bbox", *files)
     assert (answer.code, answer.err) == (0, "")
