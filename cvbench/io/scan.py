@@ -213,8 +213,10 @@ class _Stretch(Generic[U]):
     ended: bool = False
 
 
-def scan_list(source: Source, start: int, form: Form, use: Callable[[Rows], U]) -> tuple[list[U], int] | None:
-    """Read the list whose first record starts at `start`.
+def scan_list(
+    source: Source, start: int, form: Form, use: Callable[[Rows], U], keep: Callable[[U], object]
+) -> int | None:
+    """Read the list whose first record starts at `start`; the position after it.
 
     Parameters
     ----------
@@ -223,21 +225,18 @@ def scan_list(source: Source, start: int, form: Form, use: Callable[[Rows], U]) 
         Position of the first record's bracket.
     use
         What to make of records; called from several threads, for some thousand records each time.
+    keep
+        Called with what `use` made of records, in their order.
 
     Returns
     -------
-    found : list
-        What `use` made of the records, in their order.
-    end : int
-        The position after the list.
-    None
-        If anything is not as this reader wants it.
+    end : int or None
+        None if anything is not as this reader wants it; what was kept is worthless then.
     """
 
     def read(begin: int) -> _Stretch[U]:
         return _read(source, begin, begin == start, form, use)
 
-    found: list[U] = []
     expected = start
     threads = available_threads()
     with ThreadPoolExecutor(threads, "cvbench-scan") as pool:
@@ -256,10 +255,11 @@ def scan_list(source: Source, start: int, form: Form, use: Callable[[Rows], U]) 
                     continue
                 if stretch.first != expected or stretch.after == REFUSED:
                     return None
-                found += stretch.found
+                for result in stretch.found:
+                    keep(result)
                 expected = stretch.after
                 if stretch.ended:
-                    return found, expected
+                    return expected
         finally:
             for future in waiting:
                 future.cancel()
@@ -295,14 +295,12 @@ def _read(source: Source, begin: int, is_first: bool, form: Form, use: Callable[
         p = 0
 
 
-def scan_whole_list(source: Source, form: Form, use: Callable[[Rows], U]) -> list[U] | None:
-    """What `use` makes of the records of a text that is a list; None as of `scan_list`."""
+def scan_whole_list(source: Source, form: Form, use: Callable[[Rows], U], keep: Callable[[U], object]) -> bool:
+    """Read a text that is a list, with arguments as of `scan_list`; whether it could be read."""
     text, offset = source.window(0, 1 << 12)
     match = re.match(rb"\s*\[\s*(?=\{)", text.data)
-    found = None if match is None else scan_list(source, offset + match.end(), form, use)
-    if found is None or not _nothing_after(source, found[1]):
-        return None
-    return found[0]
+    end = None if match is None else scan_list(source, offset + match.end(), form, use, keep)
+    return end is not None and _nothing_after(source, end)
 
 
 def scan_object(
@@ -341,10 +339,11 @@ def scan_object(
             first = after_space(text, value + 1)
             if text[value] != OPEN_LIST or text[first] != OPEN_OBJECT:
                 return None
-            read = scan_list(source, first, *lists[name])
-            if read is None:
+            found[name] = []
+            end = scan_list(source, first, *lists[name], found[name].append)
+            if end is None:
                 return None
-            found[name], p = read
+            p = end
         else:
             p = after_value(text, value)
             if p == REFUSED:

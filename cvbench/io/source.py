@@ -145,17 +145,17 @@ class Document:
         text[n] = 0
         return text[: n + 1]
 
-    def scan_list(self, form: Form, use: Callable[[Rows], U]) -> list[U] | None:
-        """What `use` makes of the document, a list of records; see `cvbench.io.scan.scan_list`.
+    def scan_list(self, form: Form, use: Callable[[Rows], U], keep: Callable[[U], object]) -> bool:
+        """Read the document, a list of records; see `cvbench.io.scan.scan_list`. Whether it could be read.
 
         Only for a document that `is_large`: of a small one, msgspec is through before machine code is loaded.
         """
         from cvbench.io.scan import File, Memory, scan_whole_list  # brings numba, which small files do without
 
         if self._read is not None or self.path is None:
-            return scan_whole_list(Memory(self._with_zero()), form, use)
+            return scan_whole_list(Memory(self._with_zero()), form, use, keep)
         with _opened(self.path) as file:
-            return scan_whole_list(File(file), form, use)
+            return scan_whole_list(File(file), form, use, keep)
 
     def scan_object(
         self, lists: Mapping[str, tuple[Form, Callable[[Rows], U]]]

@@ -60,8 +60,8 @@ def memory(text: bytes) -> Memory:
 
 
 def scanned(text: bytes, form: list[Column] = FORM) -> list[Any] | None:
-    parts = scan_whole_list(memory(text), Form(form), records)
-    return None if parts is None else [record for part in parts for record in part]
+    found: list[Any] = []
+    return found if scan_whole_list(memory(text), Form(form), records, found.extend) else None
 
 
 def wanted(data: list[Any]) -> list[Any]:
@@ -79,9 +79,9 @@ def test_wherever_the_text_is_cut(block: int, indent: int | None, small: pytest.
     path = tmp_path / "list.json"
     path.write_bytes(text)
     with path.open("rb") as file:
-        parts = scan_whole_list(File(file), Form(FORM), records)
-    assert parts is not None
-    assert [record for part in parts for record in part] == wanted(data)
+        found: list[Any] = []
+        assert scan_whole_list(File(file), Form(FORM), records, found.extend)
+    assert found == wanted(data)
 
 
 @pytest.mark.parametrize("block", range(60, 160, 7))
@@ -143,8 +143,9 @@ def test_a_record_longer_than_a_stretch(small: pytest.MonkeyPatch) -> None:
 
 def test_the_end_of_a_list_is_told() -> None:
     text = b'{"list": [{"id": 1}, {"id": 2}], "rest": 1}'
-    found = scan_list(memory(text), 10, Form(FORM), records)
-    assert found == ([[{"id": 1}, {"id": 2}]], 31)
+    found: list[Any] = []
+    assert scan_list(memory(text), 10, Form(FORM), records, found.extend) == 31
+    assert found == [{"id": 1}, {"id": 2}]
 
 
 @given(st.lists(st.integers(-(2**62), 2**62) | st.integers(0, 50), unique=True, min_size=1), st.data())
