@@ -363,7 +363,8 @@ def match(
     cells = _cells(gt, dt, params, threads)
     n_rows, n_words = len(cells.row), params.area_words.shape[1]
     similarity = np.empty(cells.pairs[-1])
-    fill = COMPARE[params.iou_type](Comparison(gt, dt, cells, params, threads, similarity))
+    lowest = -np.inf if partners else min(params.iou_thresholds)  # who met whom is asked with all similarities
+    fill = COMPARE[params.iou_type](Comparison(gt, dt, cells, params, threads, lowest, similarity))
     map_ranges(fill, n_rows, threads, ROWS_PER_TASK, _adder(progress, "comparing", n_rows))
 
     limits, reach = reach_of(params.iou_thresholds, len(params.areas))
@@ -515,13 +516,14 @@ Fill = Callable[[int, int], object]
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that a kind of similarity may look at, and where it goes."""
+    """All that a kind of similarity may look at, and where it goes; what is below `lowest` may be given as 0."""
 
     gt: GroundTruth
     dt: Detections
     cells: Cells
     params: DetectionParams
     threads: int | None
+    lowest: float
     out: Float
 
 
@@ -576,12 +578,11 @@ def _compare_keypoints(job: Comparison) -> Fill:
     variances = (np.array(job.params.sigmas) * 2) ** 2
 
     def fill(start: int, stop: int) -> None:
-        terms = np.zeros((cells.pairs[stop] - cells.pairs[start], joints))
-        oks_exponents_rows(
-            start, stop, keypoints, cells.first_gt, gt_keypoints, boxes, area, variances, cells.pairs, terms
-        )
+        terms = np.empty((cells.pairs[stop] - cells.pairs[start], joints))
+        meetings, of_gt = (keypoints, cells.first_gt), (gt_keypoints, boxes, area)
+        used = oks_exponents_rows(start, stop, *meetings, *of_gt, variances, job.lowest, cells.pairs, terms, job.out)
         # NumPy's exp, not the C library's: they differ by one unit in the last place, and pycocotools takes NumPy's
-        np.exp(terms, out=terms)
+        np.exp(terms[:used], out=terms[:used])
         oks_means_rows(start, stop, cells.first_gt, gt_keypoints, cells.pairs, terms, job.out)
 
     return fill

@@ -136,9 +136,10 @@ def oks(a: ArrayLike, b: ArrayLike, *, area: ArrayLike, boxes: ArrayLike, sigmas
     if scales.shape != (m,) or len(extents) != m:
         raise InputError(f"area has shape {scales.shape} and boxes {extents.shape}; expected ({m},) and ({m}, 4)")
     first, pairs = np.zeros(n, np.int64), np.arange(n + 1, dtype=np.int64) * m
-    terms, out = np.zeros((n * m, len(sizes))), np.empty(n * m)
+    terms, out = np.empty((n * m, len(sizes))), np.empty(n * m)
     detected, annotated = np.ascontiguousarray(detected), np.ascontiguousarray(annotated)
-    oks_exponents_rows(0, n, detected, first, annotated, extents, scales, (sizes * 2) ** 2, pairs, terms)
+    variances = (sizes * 2) ** 2
+    oks_exponents_rows(0, n, detected, first, annotated, extents, scales, variances, -np.inf, pairs, terms, out)
     oks_means_rows(0, n, first, annotated, pairs, np.exp(terms), out)
     return out.reshape(n, m)
 
