@@ -28,10 +28,7 @@ from cvbench.io.coco import Reading, read_detections
 from cvbench.io.extract import by_image, joined_masks
 from cvbench.io.fields import IouType
 from cvbench.io.label_maps import digest_of
-from cvbench.io.source import Source
-
-BETWEEN = re.compile(rb"\}\s*,\s*\{")
-"""The end of one record of a list and the start of the next."""
+from cvbench.io.source import BETWEEN, Source
 
 PER_PIECE = "images_without_detections"
 """The count of a reading that does not add up."""

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbench.columns import Bool, Float, Int
+from cvbench.io.source import BETWEEN
 from cvbench.kernels import available_threads
 from cvbench.kernels.scanning import (
     CLOSE_OBJECT,
@@ -59,9 +60,6 @@ ROWS = 1 << 13
 
 LONGEST = 1 << 26
 """Bytes of a record that no longer is one."""
-
-BETWEEN = re.compile(rb"\}\s*,\s*\{")
-"""The end of one object of a list and the start of the next."""
 
 POWERS = powers_of_ten()
 
