@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from cvbench.columns import Int, Overlaps, offsets_of
 from cvbench.errors import InputError
-from cvbench.kernels.counting import SIDE, count_pairs, count_small
+from cvbench.kernels.counting import AHEAD, SIDE, count_pairs, count_small
 from cvbench.metrics.base import to_numpy
 
-SLOTS = 1024
-"""Size of the first table of pairs: twice as many as most images have."""
+SLOTS = 4096
+"""Size of the first table of pairs: ten times as many as most images have, so that hardly two want the same entry."""
 
 MANY = 1 << 31
 """A map of this many pixels could overflow a count of 32 bits."""
@@ -116,15 +116,16 @@ def _count(a: Rgb | NDArray[Any], b: Rgb | NDArray[Any], bits: NDArray[np.uint8]
     """Rows of value, value, bits and number; the same pair may occur in several tables."""
     (a_flat, b_flat), layout = _laid_out(a, b, any_order=not len(bits))
     total, start, tables = int(layout[0] * layout[1]), 0, []
+    marks = np.empty(AHEAD + 8, np.uint8)
     if not len(bits) and total < MANY and not isinstance(a, Rgb) and not isinstance(b, Rgb):
         table = np.zeros(SIDE * SIDE, np.int32)
-        start = int(count_small(a_flat, b_flat, layout, table))
+        start = int(count_small(a_flat, b_flat, layout, marks, table))
         found = np.flatnonzero(table != 0)  # an eighth of the time that integers take
         tables.append(np.stack([found // SIDE, found % SIDE, np.zeros_like(found), table[found]], axis=1))
     slots = SLOTS
     while start < total:
         keys, counts = np.empty((slots, 3), np.int64), np.zeros(slots, np.int64)
-        start = int(count_pairs(a_flat, b_flat, bits, layout, start, keys, counts))
+        start = int(count_pairs(a_flat, b_flat, bits, layout, start, marks, keys, counts))
         found = np.flatnonzero(counts)
         tables.append(np.column_stack([keys[found], counts[found]]))
         slots *= 4

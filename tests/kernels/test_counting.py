@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from cvbench.kernels.counting import SIDE, count_pairs, count_small
+from cvbench.kernels.counting import AHEAD, SIDE, count_pairs, count_small
 from naive.overlaps import overlaps
 
 NO_BITS = np.zeros(0, np.uint8)
+MARKS = np.full(AHEAD + 8, 7, np.uint8)
 
 
 def line(n):
@@ -33,14 +34,14 @@ def test_small_values_are_counted_up_to_the_first_that_is_not(value, at, side):
     table = np.zeros(SIDE * SIDE, np.int32)
     expected = overlaps(maps[0][:at], maps[1][:at])
     maps[side][at] = value
-    assert count_small(*maps, line(6), table) == at
+    assert count_small(*maps, line(6), MARKS, table) == at
     assert pairs_of(table) == expected
 
 
 def test_small_values_are_added_to_what_the_table_has():
     table = np.zeros(SIDE * SIDE, np.int32)
     for _ in range(2):
-        assert count_small(np.array([3, 3, 0]), np.array([4, 4, 0]), line(3), table) == 3
+        assert count_small(np.array([3, 3, 0]), np.array([4, 4, 0]), line(3), MARKS, table) == 3
     assert pairs_of(table) == {(3, 4): 4, (0, 0): 2}
 
 
@@ -50,7 +51,7 @@ def test_pairs_are_counted_until_the_table_is_half_full(pairs, slots):
     seen, start, total = {}, 0, len(pairs)
     while start < total:
         keys, counts = np.empty((slots, 3), np.int64), np.zeros(slots, np.int64)
-        stop = count_pairs(a, b, NO_BITS, line(total), start, keys, counts)
+        stop = count_pairs(a, b, NO_BITS, line(total), start, MARKS, keys, counts)
         found = slots_of(keys, counts)
         assert found == {(x, y, 0): n for (x, y), n in overlaps(a[start:stop], b[start:stop]).items()}
         assert stop == total or (len(found) == slots // 2 and (*pairs[stop], 0) not in found)
@@ -63,7 +64,7 @@ def test_pairs_are_counted_until_the_table_is_half_full(pairs, slots):
 def test_bits_tell_pairs_apart():
     a, b, bits = np.array([5, 5, 5, 5, 5]), np.array([9, 9, 9, 9, 8]), np.array([0, 3, 3, 0, 3], np.uint8)
     keys, counts = np.empty((16, 3), np.int64), np.zeros(16, np.int64)
-    assert count_pairs(a, b, bits, line(5), 1, keys, counts) == 5
+    assert count_pairs(a, b, bits, line(5), 1, MARKS, keys, counts) == 5
     assert slots_of(keys, counts) == {(5, 9, 3): 2, (5, 9, 0): 1, (5, 8, 3): 1}
 
 
@@ -74,10 +75,10 @@ def test_a_layout_says_where_the_pixels_are():
     gapped = np.repeat(upright[:, ::-1].ravel(), 2)
     layout = np.array([2, 3, 1, -1, 2, 1, 4, 6, -2, 1])
     table = np.zeros(SIDE * SIDE, np.int32)
-    assert count_small(columns, gapped, layout, table) == 3
+    assert count_small(columns, gapped, layout, MARKS, table) == 3
     assert pairs_of(table) == {(1, 1): 2, (2, 2): 1}
     keys, counts = np.empty((16, 3), np.int64), np.zeros(16, np.int64)
-    assert count_pairs(columns, gapped, NO_BITS, layout, 2, keys, counts) == 6
+    assert count_pairs(columns, gapped, NO_BITS, layout, 2, MARKS, keys, counts) == 6
     assert slots_of(keys, counts) == {(2, 2, 0): 3, (300, 300, 0): 1}
 
 
@@ -87,6 +88,24 @@ def test_a_run_of_colours_ends_where_any_channel_changes(channel):
     colours[2:, channel] = 201
     ids, keys, counts = np.zeros(4, np.int64), np.empty((16, 3), np.int64), np.zeros(16, np.int64)
     layout = np.array([1, 4, 0, 12, 3, 3, 0, 4, 1, 1])
-    assert count_pairs(colours.ravel(), ids, NO_BITS, layout, 0, keys, counts) == 4
+    assert count_pairs(colours.ravel(), ids, NO_BITS, layout, 0, MARKS, keys, counts) == 4
     value = 200 + 256 * 200 + 65536 * 200
     assert slots_of(keys, counts) == {(value, 0, 0): 2, (value + 256**channel, 0, 0): 2}
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, AHEAD - 1, AHEAD, AHEAD + 1, 2 * AHEAD + 11])
+@pytest.mark.parametrize("longest", [1, 3, 40, 3 * AHEAD])
+def test_runs_of_any_length_anywhere(n, longest):
+    rng = np.random.default_rng(n + longest)
+    a, b = (np.repeat(rng.integers(0, 4, n), rng.integers(1, longest + 1, n))[:n] for _ in range(2))
+    colours = np.stack([a, b % 2, b], axis=-1).astype(np.uint8)
+    ids = a + 256 * (b % 2) + 65536 * b
+    table = np.zeros(SIDE * SIDE, np.int32)
+    assert count_small(a.astype(np.uint8), b, line(n), MARKS, table) == n
+    assert pairs_of(table) == overlaps(a, b)
+    for first, steps in ((ids, (1, 1)), (colours.ravel(), (3, 3)), (np.repeat(colours, 2, 0).ravel(), (6, 3))):
+        keys, counts = np.empty((64, 3), np.int64), np.zeros(64, np.int64)
+        layout = np.array([1, n, 0, 0, *steps, 0, 0, 1, 1])
+        assert count_pairs(first, b, (a % 2).astype(np.uint8), layout, 0, MARKS, keys, counts) == n
+        expected = {(x, y, x % 2): pixels for (x, y), pixels in overlaps(ids, b).items()}
+        assert slots_of(keys, counts) == expected
