@@ -16,7 +16,8 @@ from hypothesis import given, strategies as st
 from PIL import Image, ImageFile
 
 from cvbench.errors import FormatError
-from cvbench.io.rasters import GREY, NPY, PALETTE, PNG, read_raster
+from cvbench.io import rasters
+from cvbench.io.rasters import GREY, NPY, PALETTE, PNG, RGB, read_raster
 from raster_cases import COLOUR_TABLE, COLOURS, IDS, PICTURES, WHOLE, WIDE, Picture, chunk, png, saved, stored_npy
 
 
@@ -158,3 +159,63 @@ def test_pillow_spreads_grey_of_few_bits(tmp_path: Path) -> None:
     with Image.open(path) as image:
         assert np.asarray(image).tolist() == [[0, 85, 170, 255]]
     assert read_raster(path).pixels.tolist() == [[0, 1, 2, 3]]
+
+
+FORMS = [(GREY, depth) for depth in (1, 2, 4, 8, 16)] + [(PALETTE, depth) for depth in (1, 2, 4, 8)] + [(RGB, 8)]
+
+
+@st.composite
+def pngs(draw: st.DrawFn, damaged: bool = False) -> bytes:
+    """PNGs of any form: filters, levels of compression, split streams, further chunks; damaged before the checksums."""
+    (colour, depth), width, height = draw(st.sampled_from(FORMS)), draw(st.integers(1, 40)), draw(st.integers(1, 6))
+    row_bytes = (width * depth * (3 if colour == RGB else 1) + 7) // 8
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    raw = rng.integers(0, draw(st.sampled_from([1, 2, 256])), (height, 1 + row_bytes)).astype(np.uint8)
+    raw[:, 0] = rng.integers(0, 5, height)
+    rows = bytearray(raw.tobytes())
+    if damaged and draw(st.booleans()):
+        rows[draw(st.integers(0, height - 1)) * (1 + row_bytes)] = draw(st.integers(5, 255))
+    if damaged and draw(st.booleans()):
+        rows = rows[: draw(st.integers(0, len(rows)))] + bytes(draw(st.integers(0, 40)))
+    packer = zlib.compressobj(draw(st.integers(0, 9)), strategy=draw(st.integers(0, 4)))
+    stream = bytearray(packer.compress(rows) + packer.flush())
+    for _ in range(draw(st.integers(0, 2)) if damaged else 0):
+        bit = draw(st.integers(0, 8 * len(stream) - 1))
+        stream[bit // 8] ^= 1 << bit % 8
+    cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=3)))
+    parts = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    others = [chunk(b"PLTE", bytes(range(256)) * 3)] if colour == PALETTE else []
+    others += draw(st.lists(st.sampled_from([chunk(b"gAMA", bytes(4)), chunk(b"tEXt", b"a\0b")]), max_size=2))
+    pixels = [chunk(b"IDAT", bytes(part)) for part in parts]
+    return b"".join([PNG, chunk(b"IHDR", header), *others, *pixels, chunk(b"IEND", b"")])
+
+
+@given(pngs())
+def test_pixels_of_every_form_are_decoded_as_by_pillow(stored: bytes) -> None:
+    picture = rasters._examined(stored)
+    assert isinstance(picture, rasters._Picture)
+    found, expected = rasters._decoded(picture), rasters._decoded_by_pillow(stored, picture, "map.png")
+    assert picture.plain == (b"tEXt" not in stored)
+    assert (found is None) != picture.plain
+    if found is not None:
+        np.testing.assert_array_equal(found, expected, strict=True)
+
+
+@given(pngs(damaged=True))
+def test_damaged_pixels_with_sound_checksums_are_none_or_those_of_pillow(stored: bytes) -> None:
+    picture = rasters._examined(stored)
+    assert isinstance(picture, rasters._Picture)
+    found = rasters._decoded(picture)
+    if found is not None:
+        expected = rasters._decoded_by_pillow(stored, picture, "map.png")
+        np.testing.assert_array_equal(found, expected, strict=True)
+
+
+@pytest.mark.parametrize("array", [np.repeat(IDS, 2000, 1), np.tile(COLOURS, (120, 90, 1))], ids=["grey", "rgb"])
+def test_large_maps_are_read_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, array: np.ndarray) -> None:
+    path = tmp_path / "map.png"
+    path.write_bytes(saved(array))
+    assert array.shape[0] * array.shape[1] >= rasters.LARGE
+    monkeypatch.setattr(rasters, "_decoded_by_pillow", None)
+    np.testing.assert_array_equal(read_raster(path).pixels, array, strict=True)
