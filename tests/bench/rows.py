@@ -7,7 +7,7 @@ imported until a process needs it, so that what an engine takes to import can be
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 SIZES = {"50k": 50_000, "500k": 500_000, "4m": 4_000_000}
@@ -129,9 +129,14 @@ def _coco_engines() -> dict[str, Engine]:
 _COCO = _coco_engines()
 # wants a box in every record, which results with masks and keypoints do not have
 _BOXES = {**_COCO, "vernier": Engine("detection_engines:vernier", ("vernier.instance",), "vernier", SMALL)}
-
-# the slow ones are in the row of masks
-_POLYGONS = {name: engine for name, engine in _COCO.items() if not engine.most}
+_ULTRAFAST = _COCO["ultrafast-pycocotools"]
+_OF_SHAPES = {
+    "boxes": _BOXES,
+    "masks": {**_COCO, "ultrafast-pycocotools": replace(_ULTRAFAST, sizes=MIDDLE, most=3)},
+    # the slow ones are in the row of masks
+    "polygons": {name: _COCO[name] for name in ("cvbench", "hotcoco")},
+    "keypoints": {**_COCO, "ultrafast-pycocotools": replace(_ULTRAFAST, sizes=SMALL)},
+}
 
 _SUMS: dict[str, Any] = {"tolerance": 1e-12, "reason": "sums in another order"}
 _ALONE: dict[str, Any] = {"threads": (1,)}
@@ -233,9 +238,8 @@ _ONE = dict.fromkeys(SIZES, (1,))
 
 
 def _coco(title: str, kind: str, argument: str, goals: Mapping[str, float], n: int = 3, **more: Any) -> Row:
-    engines = {"boxes": _BOXES, "polygons": _POLYGONS}.get(kind, _COCO)
     sizes = dict(list(SIZES.items())[:n])
-    return Row(title, "data:detection_files", kind, "detections", sizes, engines, argument, goals, **more)
+    return Row(title, "data:detection_files", kind, "detections", sizes, _OF_SHAPES[kind], argument, goals, **more)
 
 
 def _maps(title: str, data: str, kind: str, engines: Mapping[str, Engine], *numbers: int, **more: Any) -> Row:
