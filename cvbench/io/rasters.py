@@ -24,7 +24,6 @@ import threading
 import zlib
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,15 +109,15 @@ def read_raster(path: str | os.PathLike[str]) -> Raster:
 
     Examples
     --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "map.npy"
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "map.npy"
     >>> np.save(path, np.array([[0, 7], [7, 7]], np.uint8))
     >>> raster = read_raster(path)
     >>> raster.pixels.tolist(), raster.rgb, raster.bytes
     ([[0, 7], [7, 7]], False, 132)
     """
     name = os.fspath(path)
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # noqa: PTH112  # 2 µs, a `Path` takes 10
         raise FormatError("this is a folder, expected a PNG or .npy file", where=name)
     stored = read_file(name)
     if stored.startswith(PNG):

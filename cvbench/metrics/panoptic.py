@@ -180,6 +180,8 @@ def listed_problems(ids: Int, pixels: Int, listed: Int) -> list[str]:
     >>> listed_problems(np.array([0, 7, 8]), np.array([5, 2, 9]), np.array([8]))
     ['the map has id 7 in 2 pixels and no segment lists it; list it, or make these pixels 0 (void)']
     """
+    if set(ids.tolist()) - {VOID} == set(listed.tolist()):  # 4 µs, where finding none takes 300
+        return []
     stray = ~np.isin(ids, listed) & (ids != VOID)
     values, at = np.unique(ids[stray], return_inverse=True)
     sums = _sum(at, pixels[stray], len(values))
