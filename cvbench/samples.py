@@ -21,7 +21,7 @@ from cvbench.io.source import LARGE
 Sample = tuple[Path, Path, dict[str, Any]]
 """Files of ground truth and predictions, and rules."""
 
-SIZE = (64, 96)
+SIZE = (192, 192)
 """Height and width of all images, in pixels."""
 
 JOINTS = {"coco.keypoints": 17, "crowdpose.keypoints": 14}
