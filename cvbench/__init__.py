@@ -1,12 +1,11 @@
 """cvbench: scores for computer vision that can be compared.
 
-Names resolve on first use: ``import cvbench`` loads neither NumPy nor Numba.
+Names resolve on first use: ``import cvbench`` loads neither NumPy nor Numba, and not even `typing`.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
 
 _HOMES = {
     "cvbench.columns": (
@@ -145,7 +144,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)  # noqa: PLE0605  # ruff wants a literal; the table is the one place for a name
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "__version__":
         from importlib.metadata import version
 
