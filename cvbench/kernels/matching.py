@@ -1,8 +1,9 @@
 """Which detection is matched to which ground truth: COCO's greedy rule, for all IoU thresholds and area ranges at once.
 
-Rows are detections, one category after another, by falling score inside a category and, between equal scores, by image
-and file order. Because the rule looks at one image at a time, walking a category in this order is the same as walking
-its images.
+The rule looks at one *cell* at a time: the detections and ground truths of one image and category. Rows stand image by
+image, in it cell by cell; those of detections by falling score, those of ground truths as they were given. So all that
+a cell needs lies close together in memory, and images can be spread over threads. What comes out of it is put down
+category by category, as curves need it.
 
 Outcomes are bit sets over (area range, threshold): bit ``a * T + t``, `WORD` bits to an int64.
 """
@@ -11,7 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from cvbench.kernels import Float, Int, kernel
+from cvbench.kernels import Float, Index, Int, kernel
+from cvbench.kernels.ordering import N_BINS, falling_key, sort_run
+from cvbench.kernels.similarity import xywh_iou
 
 WORD = 62
 """Bits used of an int64: the sign stays out of it, and so do the surprises of unsigned arithmetic."""
@@ -24,136 +27,194 @@ MAX_AREAS = 60
 
 
 @kernel
-def rank_rows(
-    start: int, stop: int, offsets: Int, order: Int, image: Int, n_images: int, cap: int, rank: Int, kept: Int
-) -> None:
-    """Number the rows of each (category, image) from 0 in the order of `order`, and count per category those below
-    `cap`.
+def gather_cells(start: int, stop: int, category: Int, size: Int, place: Int, row: Int) -> None:
+    """Put the rows `start` to `stop` into ``row[start:stop]``, category by category, each in the order given.
 
-    rank : (N,) written, along `order`; kept : (K,) written.
+    Categories stand in the order in which they first occur. size (K,) of 0 and place (K,) of -1, written: the number
+    of a category's rows, and where they end.
     """
-    seen = np.zeros(n_images, np.int64)
-    for category in range(start, stop):
-        n = 0
-        for i in range(offsets[category], offsets[category + 1]):
-            rank[i] = seen[image[order[i]]]
-            seen[image[order[i]]] += 1
-            n += rank[i] < cap
-        for i in range(offsets[category], offsets[category + 1]):
-            seen[image[order[i]]] = 0
-        kept[category] = n
+    for i in range(start, stop):
+        size[category[i]] += 1
+    free = start
+    for i in range(start, stop):
+        k = category[i]
+        if place[k] < 0:
+            place[k] = free
+            free += size[k]
+        row[place[k]] = i
+        place[k] += 1
 
 
 @kernel
-def join_rows(
+def order_cells(
     start: int,
     stop: int,
     gt_offsets: Int,
-    gt_image: Int,
-    row_offsets: Int,
-    row_image: Int,
-    n_images: int,
+    gt_category: Int,
+    offsets: Int,
+    category: Int,
+    bits: Int,
+    cap: int,
+    gt_row: Int,
+    row: Int,
     first_gt: Int,
     n_gt: Int,
+    kept: Int,
+    kept_of: Int,
 ) -> None:
-    """Find for every row the run of ground truths of its category and image.
+    """Order the rows of the images `start` to `stop` by cell, detections of a cell by falling score up to the first
+    `cap`, and see which meet.
 
-    Ground truths are grouped by category, ascending by image; first_gt, n_gt : (N,) written.
+    bits : (N,) float64 scores, viewed as int64
+    gt_row : (G,), row : (N,) written: what stands where; an image's rows of `row` are its first ones, see `kept`
+    first_gt, n_gt : (N,) written, along `row`: the cell's ground truths, as the first of them along `gt_row` and their
+        number
+    kept : (I,) and kept_of : (K,) zeros, written: the number of rows within `cap` by image and by category
     """
-    first = np.zeros(n_images, np.int64)
-    count = np.zeros(n_images, np.int64)
-    for category in range(start, stop):
-        for g in range(gt_offsets[category], gt_offsets[category + 1]):
-            if count[gt_image[g]] == 0:
-                first[gt_image[g]] = g
-            count[gt_image[g]] += 1
-        for row in range(row_offsets[category], row_offsets[category + 1]):
-            first_gt[row] = first[row_image[row]]
-            n_gt[row] = count[row_image[row]]
-        for g in range(gt_offsets[category], gt_offsets[category + 1]):
-            count[gt_image[g]] = 0
-
-
-@kernel
-def near_rows(first: int, similarity: Float, start: int, stop: int, lowest: float, near: Int, by: Float) -> int:
-    """Collect the ground truths of the pairs `start` to `stop` that reach `lowest`, the preferred first; returns their
-    number.
-
-    More similar ones are preferred, and of equally similar ones the later. near, by : written, ground truth and
-    similarity.
-    """
-    n = 0
-    for p in range(start, stop):
-        if similarity[p] >= lowest:
-            i = n
-            while i > 0 and by[i - 1] <= similarity[p]:
-                near[i], by[i] = near[i - 1], by[i - 1]
-                i -= 1
-            near[i], by[i] = first + p - start, similarity[p]
-            n += 1
-    return n
+    n_categories = len(kept_of)
+    size, place = np.zeros((2, n_categories), np.int64), np.full((2, n_categories), -1, np.int64)
+    largest = 0
+    for image in range(start, stop):
+        largest = max(largest, offsets[image + 1] - offsets[image])
+    bins = np.empty(N_BINS, np.int64)
+    keys, rows = np.empty((2, largest), np.int64), np.empty((2, largest), np.int64)
+    for image in range(start, stop):
+        gather_cells(gt_offsets[image], gt_offsets[image + 1], gt_category, size[0], place[0], gt_row)
+        gather_cells(offsets[image], offsets[image + 1], category, size[1], place[1], row)
+        first, free = offsets[image], offsets[image]
+        while first < offsets[image + 1]:
+            k = category[row[first]]
+            n = size[1, k]
+            for i in range(n):
+                rows[0, i] = row[first + i]
+                keys[0, i] = falling_key(bits[rows[0, i]])
+            sort_run(keys, rows, n, bins)
+            first += n
+            for i in range(min(n, cap)):
+                row[free] = rows[0, i]
+                first_gt[free] = place[0, k] - size[0, k]
+                n_gt[free] = size[0, k]
+                free += 1
+            kept_of[k] += min(n, cap)
+            size[1, k], place[1, k] = 0, -1
+        kept[image] = free - offsets[image]
+        for g in range(gt_offsets[image], gt_offsets[image + 1]):
+            size[0, gt_category[g]], place[0, gt_category[g]] = 0, -1
 
 
 @kernel
 def match_rows(
     start: int,
     stop: int,
-    row_offsets: Int,
+    offsets: Int,
+    row: Int,
     first_gt: Int,
+    n_gt: Int,
+    category: Int,
+    bits: Int,
+    area: Float,
+    boxes: Float,
+    gt_boxes: Float,
     pairs: Int,
     similarity: Float,
+    lows: Float,
+    highs: Float,
+    area_words: Int,
     limits: Float,
     reach: Int,
     mark: Int,
     gt_ignored: Int,
+    own: Float,
+    near: Int,
+    by: Float,
     taken: Int,
+    place: Int,
+    image_of: Index,
+    rank_of: Index,
+    bits_of: Int,
     true: Int,
     ignored: Int,
+    n_ignored: Int,
     partner: Int,
 ) -> None:
-    """Match the rows of the categories `start` to `stop`, 62 thresholds and area ranges in one step.
+    """Match the rows of the images `start` to `stop`, 62 thresholds and area ranges in one step.
 
-    A detection takes the best ground truth that counts and is free, else the best ignored one; a crowd is always free.
-    Asking the ground truths in order of preference for all bits that are still open is 10 times as fast as asking for
-    the best one bit by bit.
+    A detection takes the best ground truth that counts and is free, else the best ignored one; a crowd is always free;
+    of equally similar ones it takes the later. Asking the ground truths in order of preference for all bits that are
+    still open is 10 times as fast as asking for the best one bit by bit.
 
-    first_gt : (N,) first ground truth of a row's image and category
-    pairs : (N + 1,) a row's similarities are ``similarity[pairs[row]:pairs[row + 1]]``
+    offsets : (I + 1,) rows of an image; row, first_gt, n_gt : (N,) see `order_cells`
+    category, bits, area, boxes : columns of the detections, `bits` their scores; gt_boxes : (G, 4)
+    pairs : (N + 1,) a row's similarities are ``similarity[pairs[n]:pairs[n + 1]]``; or (0,): they are the IoUs of
+        `boxes` with `gt_boxes`
+    lows, highs : (A,) area ranges, closed; area_words : (A, W) the bits of their thresholds
     limits : (T,) rising similarities that match; reach : (T + 1, W) the bits whose limit is among the first 0, 1, ...
-    of them
+        of them
     mark : (G,) `CROWD` and `UNMATCHABLE`
     gt_ignored : (G, W) the bits for which a ground truth is ignored
+    own : (rows of an image, 5) scratch: boxes and areas, fetched at once; a miss of the cache behind a branch that was
+        foretold wrongly costs more than all else
+    near, by : at least the largest of `n_gt`; scratch
     taken : (G, W) zeros; scratch
-    true : (N, W) zeros, written: matched to a ground truth that counts
-    ignored : (N, W) the bits for which an unmatched detection is ignored; written: neither right nor wrong
-    partner : (N, bits) of -1, written: the ground truth of each match; or (0, bits): not written
+    place : (K,) where the first row of each category goes, written: where the next one goes
+
+    Written, in the place of each row: image_of, rank_of, bits_of : (N,) image, position in its cell and score;
+    true : (N, W) matched to a ground truth that counts; ignored : (N, W) neither right nor wrong: matched to an ignored
+    one, or unmatched and outside of the area range. Further n_ignored : (I,) how many are ignored for the first bit;
+    partner : (N, bits) of -1, along `row`: the ground truth of each match; or (0, bits): not written.
     """
-    largest = 0
-    for row in range(row_offsets[start], row_offsets[stop]):
-        largest = max(largest, pairs[row + 1] - pairs[row])
-    near, by = np.empty(largest, np.int64), np.empty(largest)
-    for row in range(row_offsets[start], row_offsets[stop]):
-        n = near_rows(first_gt[row], similarity, pairs[row], pairs[row + 1], limits[0], near, by)
-        if n == 0:
-            continue
-        for w in range(true.shape[1]):
-            closed = 0
-            for i in range(2 * n):
-                g, fallback = near[i % n], i >= n
-                reached = 1
-                while reached < len(limits) and limits[reached] <= by[i % n]:
-                    reached += 1
-                won = reach[reached, w] & ~closed & (gt_ignored[g, w] if fallback else ~gt_ignored[g, w])
-                if mark[g] & CROWD == 0:
-                    won &= ~taken[g, w]
-                closed |= won
-                taken[g, w] |= won
-                if fallback:
-                    ignored[row, w] |= won
-                elif mark[g] & UNMATCHABLE == 0:
-                    true[row, w] |= won
-                    ignored[row, w] &= ~won
-                if len(partner) > 0:
-                    for bit in range(min(WORD, partner.shape[1] - w * WORD)):
-                        if (won >> bit) & 1:
-                            partner[row, w * WORD + bit] = g
+    for image in range(start, stop):
+        n_ignored[image] = 0
+        last, rank = -1, 0
+        for n in range(offsets[image], offsets[image + 1]):
+            own[n - offsets[image], 4] = area[row[n]]
+            for c in range(4 if len(pairs) == 0 else 0):
+                own[n - offsets[image], c] = boxes[row[n], c]
+        for n in range(offsets[image], offsets[image + 1]):
+            d = row[n]
+            k = category[d]
+            rank = rank + 1 if k == last else 0
+            last = k
+            to = place[k]
+            place[k] += 1
+            image_of[to], rank_of[to], bits_of[to] = image, rank, bits[d]
+            m = 0
+            for j in range(n_gt[n]):
+                g = first_gt[n] + j
+                if len(pairs) > 0:
+                    s = similarity[pairs[n] + j]
+                else:
+                    s = xywh_iou(own, n - offsets[image], gt_boxes, g, mark[g] & CROWD)
+                if s >= limits[0]:
+                    i = m
+                    while i > 0 and by[i - 1] <= s:
+                        near[i], by[i] = near[i - 1], by[i - 1]
+                        i -= 1
+                    near[i], by[i] = g, s
+                    m += 1
+            for w in range(true.shape[1]):
+                hit, skipped, closed = 0, 0, 0
+                for a in range(len(lows)):
+                    if own[n - offsets[image], 4] < lows[a] or own[n - offsets[image], 4] > highs[a]:
+                        skipped |= area_words[a, w]
+                for i in range(2 * m):
+                    fallback = i >= m
+                    g, reached = near[i - m if fallback else i], 1
+                    while reached < len(limits) and limits[reached] <= by[i - m if fallback else i]:
+                        reached += 1
+                    won = reach[reached, w] & ~closed & (gt_ignored[g, w] if fallback else ~gt_ignored[g, w])
+                    if mark[g] & CROWD == 0:
+                        won &= ~taken[g, w]
+                    closed |= won
+                    taken[g, w] |= won
+                    if fallback:
+                        skipped |= won
+                    elif mark[g] & UNMATCHABLE == 0:
+                        hit |= won
+                        skipped &= ~won
+                    if len(partner) > 0:
+                        for bit in range(min(WORD, partner.shape[1] - w * WORD)):
+                            if (won >> bit) & 1:
+                                partner[n, w * WORD + bit] = g
+                true[to, w], ignored[to, w] = hit, skipped
+            n_ignored[image] += ignored[to, 0] & 1

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from cvbench.kernels import Int, kernel
+from cvbench.kernels import Index, Int, kernel
 
 DIGIT = 11
 """Bits per pass of the radix sort: 2,048 bins stay in the first-level cache."""
 
-SMALL = 40
-"""Groups up to this size are sorted by insertion: clearing the bins would cost more than the sort."""
+N_BINS = 1 << DIGIT
+
+PASSES = 64 // DIGIT + 1
+
+SMALL = 128
+"""Runs up to this size are sorted by insertion: clearing the bins would cost more than the sort."""
+
+PATIENCE = 4
+"""Moves per row after which insertion gives way to a radix sort."""
 
 
 @kernel
-def group_rows(key: Int, n_keys: int) -> tuple[Int, Int]:
+def group_rows(key: Index, n_keys: int) -> tuple[Index, Int]:
     """Order rows by `key`, equal keys in the order given; also where each key's rows start, (n_keys + 1,)."""
     offsets = np.zeros(n_keys + 1, np.int64)
     for row in range(len(key)):
@@ -24,7 +31,7 @@ def group_rows(key: Int, n_keys: int) -> tuple[Int, Int]:
     place = np.empty(n_keys, np.int64)
     for k in range(n_keys):
         place[k] = offsets[k]
-    order = np.empty(len(key), np.int64)
+    order = np.empty(len(key), np.int32)
     for row in range(len(key)):
         order[place[key[row]]] = row
         place[key[row]] += 1
@@ -43,56 +50,89 @@ def falling_key(bits: int) -> int:
 
 
 @kernel
-def sort_groups(start: int, stop: int, offsets: Int, bits: Int, order: Int) -> None:
-    """Sort `order` within the groups `start` to `stop` by falling score, stably and in place.
+def sort_run(keys: Int, rows: Int, n: int, bins: Int) -> None:
+    """Sort the first `n` of ``keys[0]`` and with them ``rows[0]``, stably; the second rows and `bins` are scratch.
 
-    `bits` are the float64 scores of all rows, viewed as int64; `order` names rows. Digits that all rows of a group
-    share are not sorted: scores of a network lie in (0, 1) and often stem from float32, which spares two or three of
-    six passes.
+    By insertion where that does: for small runs and for those that are almost in order. Else by the first 22 bits in
+    which keys differ, after which there is little left to insert: half the time of sorting by all bits. Only where many
+    keys differ in later bits alone, these are looked at.
     """
-    passes = 64 // DIGIT + 1
-    bins = np.empty((passes, 1 << DIGIT), np.int64)
+    varying, top = 0, 0
+    for i in range(n):
+        varying |= keys[0, i] ^ keys[0, 0]
+    while top < 63 and varying >> (top + 1) != 0:
+        top += 1
+    passes = 0
+    while True:
+        a = 0
+        for p in range(passes - 1, -1, -1):
+            if p * DIGIT > top:
+                continue
+            shift = max(0, top + 1 - (p + 1) * DIGIT)
+            # negative keys, which sort first, have a bit set that others have not
+            flip = N_BINS >> 1 if shift + DIGIT == 64 else 0
+            for b in range(N_BINS):
+                bins[b] = 0
+            for i in range(n):
+                bins[((keys[a, i] >> shift) & (N_BINS - 1)) ^ flip] += 1
+            total = 0
+            for b in range(N_BINS):
+                size = bins[b]
+                bins[b] = total
+                total += size
+            for i in range(n):
+                digit = ((keys[a, i] >> shift) & (N_BINS - 1)) ^ flip
+                keys[1 - a, bins[digit]], rows[1 - a, bins[digit]] = keys[a, i], rows[a, i]
+                bins[digit] += 1
+            a = 1 - a
+        for i in range(n if a == 1 else 0):
+            keys[0, i], rows[0, i] = keys[1, i], rows[1, i]
+        left = n * (n if n <= SMALL else PATIENCE)
+        for i in range(1, n):
+            key, row, j = keys[0, i], rows[0, i], i
+            while j > 0 and keys[0, j - 1] > key:
+                keys[0, j], rows[0, j] = keys[0, j - 1], rows[0, j - 1]
+                j -= 1
+            keys[0, j], rows[0, j] = key, row
+            left -= i - j
+            if left < 0:
+                break
+        if left >= 0:
+            return
+        passes = 2 if passes == 0 else PASSES
+
+
+@kernel
+def sort_rows(
+    start: int, stop: int, offsets: Int, image: Index, rank: Index, bits: Int, true: Int, ignored: Int
+) -> None:
+    """Sort the rows of the groups `start` to `stop` by falling score, stably and in place.
+
+    Group *k* has the rows ``offsets[k]:offsets[k + 1]`` of all arrays; bits : (N,) float64 scores, viewed as int64;
+    true, ignored : (N, W).
+    """
+    bins = np.empty(N_BINS, np.int64)
     largest = 0
     for group in range(start, stop):
         largest = max(largest, offsets[group + 1] - offsets[group])
-    keys, keys_next = np.empty(largest, np.int64), np.empty(largest, np.int64)
-    rows, rows_next = np.empty(largest, np.int64), np.empty(largest, np.int64)
+    keys, rows = np.empty((2, largest), np.int64), np.empty((2, largest), np.int64)
     for group in range(start, stop):
         first, n = offsets[group], offsets[group + 1] - offsets[group]
         for i in range(n):
-            rows[i] = order[first + i]
-            keys[i] = falling_key(bits[rows[i]])
-        if n <= SMALL:
-            for i in range(1, n):
-                k, row, j = keys[i], rows[i], i
-                while j > 0 and keys[j - 1] > k:
-                    keys[j], rows[j] = keys[j - 1], rows[j - 1]
-                    j -= 1
-                keys[j], rows[j] = k, row
-        else:
-            for p in range(passes):
-                for b in range(1 << DIGIT):
-                    bins[p, b] = 0
-            for i in range(n):
-                for p in range(passes):
-                    bins[p, (keys[i] >> (p * DIGIT)) & ((1 << DIGIT) - 1)] += 1
-            for p in range(passes):
-                shift = p * DIGIT
-                # the last digit holds the sign: negative keys, which sort first, have its upper half
-                flip = 1 << (DIGIT - 1) if p == passes - 1 else 0
-                if bins[p, (keys[0] >> shift) & ((1 << DIGIT) - 1)] == n:
-                    continue
-                total = 0
-                for b in range(1 << DIGIT):
-                    size = bins[p, b ^ flip]
-                    bins[p, b ^ flip] = total
-                    total += size
-                for i in range(n):
-                    digit = (keys[i] >> shift) & ((1 << DIGIT) - 1)
-                    keys_next[bins[p, digit]] = keys[i]
-                    rows_next[bins[p, digit]] = rows[i]
-                    bins[p, digit] += 1
-                keys, keys_next = keys_next, keys
-                rows, rows_next = rows_next, rows
+            rows[0, i] = first + i
+            keys[0, i] = falling_key(bits[first + i])
+        sort_run(keys, rows, n, bins)
+        order, a, b = rows[0], keys[0], keys[1]
         for i in range(n):
-            order[first + i] = rows[i]
+            a[i], b[i] = image[order[i]], rank[order[i]]
+        for i in range(n):
+            image[first + i], rank[first + i] = a[i], b[i]
+        for i in range(n):
+            a[i] = bits[order[i]]
+        for i in range(n):
+            bits[first + i] = a[i]
+        for w in range(true.shape[1]):
+            for i in range(n):
+                a[i], b[i] = true[order[i], w], ignored[order[i], w]
+            for i in range(n):
+                true[first + i, w], ignored[first + i, w] = a[i], b[i]

@@ -25,7 +25,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -44,9 +44,9 @@ from cvbench.columns import (
 )
 from cvbench.errors import InputError, did_you_mean
 from cvbench.kernels import Index, available_threads, map_ranges
-from cvbench.kernels.curves import Curves, Rows, Tally, category_curves, count_positives
-from cvbench.kernels.matching import CROWD, MAX_AREAS, UNMATCHABLE, WORD, join_rows, match_rows, rank_rows
-from cvbench.kernels.ordering import group_rows, sort_groups
+from cvbench.kernels.curves import Curves, category_curves
+from cvbench.kernels.matching import CROWD, MAX_AREAS, UNMATCHABLE, WORD, match_rows, order_cells
+from cvbench.kernels.ordering import group_rows, sort_rows
 from cvbench.kernels.rle import Runs
 from cvbench.kernels.similarity import box_iou_rows, mask_iou_rows, oks_exponents_rows, oks_means_rows
 from cvbench.metrics.base import CONSTANT, IMAGE_ROWS, TABLE, State, check_flags, image_weights, rows_of
@@ -297,35 +297,40 @@ def count(
 
 @dataclass(frozen=True)
 class Cells:
-    """Which detections meet which ground truths: those of one image and category.
+    """Which detections meet which ground truths: those of one image and category, a cell.
+
+    Rows stand image by image, in it cell by cell, in it by falling score and file order. Detections beyond the largest
+    cap have none.
 
     Attributes
     ----------
     row : (N,) int64
-        The detection of each row: rows stand category by category, in it by falling score, image and file order.
-        Detections beyond the largest cap have none.
-    image, rank : (N,) int64
-        Index of the image, and position among the detections of the same image and category.
-    offsets : (K + 1,) int64
-        Category *k* owns the rows ``offsets[k]:offsets[k + 1]``.
-    gt_row, gt_image : (G,) int64
-        The ground truth of each ground-truth row, category by category, in it by image and file order; and its image.
-    gt_offsets : (K + 1,) int64
-    first_gt : (N,) int64
-    pairs : (N + 1,) int64
-        Row *n* meets the ground-truth rows from ``first_gt[n]`` on, and ``pairs[n]:pairs[n + 1]`` are the numbers of
-        the pairs.
+        The detection of each row.
+    offsets : (I + 1,) int64
+        Image *i* owns the rows ``offsets[i]:offsets[i + 1]``.
+    gt_row : (G,) int64
+        The ground truth of each ground-truth row, image by image, in it cell by cell, in it in file order.
+    first_gt, n_gt : (N,) int64
+        A row meets the `n_gt` ground-truth rows from `first_gt` on.
+    starts : (tasks, K) int64
+        Where the rows of each category begin in the order of the state, for each of the tasks into which images are
+        divided.
+    category_offsets : (K + 1,) int64
+        The rows of each category in that order.
     """
 
     row: Int
-    image: Int
-    rank: Int
     offsets: Int
     gt_row: Int
-    gt_image: Int
-    gt_offsets: Int
     first_gt: Int
-    pairs: Int
+    n_gt: Int
+    starts: Int
+    category_offsets: Int
+
+    @cached_property
+    def pairs(self) -> Int:
+        """(N + 1,) row *n* meets its ground truths in the pairs of numbers ``pairs[n]:pairs[n + 1]``."""
+        return offsets_of(self.n_gt)
 
 
 @dataclass(frozen=True)
@@ -337,8 +342,9 @@ class Matching:
     state
     cells
     similarity : (pairs,) float64
+        Of all pairs of `cells`. Without partners, (0,) for boxes.
     partner : (N, A * T) int64, or (0, A * T)
-        The ground-truth row of each match, or -1.
+        The ground-truth row of each match of a row of `cells`, or -1.
     """
 
     state: DetectionState
@@ -360,39 +366,60 @@ def match(
     gt, dt = _by_keypoint_rules(gt, dt, params)
     left, n_images = np.diff(dt.offsets), len(gt.image_ids)
     dropped = {"dropped_zero_keypoints": given - left} if params.zero_keypoints == "drop" else {}
+    if params.class_agnostic:
+        gt_order, order, gt, dt = _pooled(gt, dt)
     cells = _cells(gt, dt, params, threads)
     n_rows, n_words = len(cells.row), params.area_words.shape[1]
-    similarity = np.empty(cells.pairs[-1])
-    lowest = -np.inf if partners else min(params.iou_thresholds)  # who met whom is asked with all similarities
-    fill = COMPARE[params.iou_type](Comparison(gt, dt, cells, params, threads, lowest, similarity))
-    map_ranges(fill, n_rows, threads, ROWS_PER_TASK, _adder(progress, "comparing", n_rows))
+    pairs, similarity = np.zeros(0, np.int64), np.zeros(0)
+    boxes = gt_boxes = np.zeros((0, 4))
+    if params.iou_type == "bbox" and not partners:
+        # compared where they are matched: no similarities of all pairs are written and read again
+        boxes, gt_boxes = _needed(dt.boxes, "boxes"), _needed(gt.boxes, "boxes")[cells.gt_row]
+    else:
+        pairs = cells.pairs
+        similarity = np.empty(pairs[-1])
+        lowest = -np.inf if partners else min(params.iou_thresholds)  # who met whom is asked with all similarities
+        fill = COMPARE[params.iou_type](Comparison(gt, dt, cells, params, threads, lowest, similarity))
+        map_ranges(fill, n_rows, threads, ROWS_PER_TASK, _adder(progress, "comparing", n_rows))
 
     limits, reach = reach_of(params.iou_thresholds, len(params.areas))
     gt_ignores = _ignored_areas(gt, params)
     gt_ignored, mark = gt_ignores[cells.gt_row], _marks(gt, params)[cells.gt_row]
     gt_words, taken = _words(gt_ignored, params), np.zeros((len(cells.gt_row), n_words), np.int64)
-    true, ignored = np.zeros((n_rows, n_words), np.int64), _words(_outside(dt.area, params)[cells.row], params)
+    image, rank = np.empty(n_rows, np.int32), np.empty(n_rows, np.int32)
+    bits, true, ignored = np.empty(n_rows, np.int64), *(np.empty((n_rows, n_words), np.int64) for _ in range(2))
     partner = np.full((n_rows if partners else 0, len(params.areas) * len(limits)), -1, np.int64)
-    truths, outcomes = (mark, gt_words, taken), (true, ignored, partner)
+    lows, highs = (np.array([area[n] for area in params.areas]) for n in (1, 2))
+    crowded, largest = (int(numbers.max(initial=0)) for numbers in (np.diff(cells.offsets), cells.n_gt))
+    n_ignored = np.empty(n_images, np.int64)
+    chunk = _chunk(n_images, threads)
 
-    def match_categories(start: int, stop: int) -> None:
-        meetings = (cells.offsets, cells.first_gt, cells.pairs, similarity)
-        match_rows(start, stop, *meetings, limits, reach, *truths, *outcomes)
+    def match_images(start: int, stop: int) -> None:
+        own, near, by = np.empty((crowded, 5)), np.empty(largest, np.int64), np.empty(largest)
+        match_rows(
+            start, stop, cells.offsets, cells.row, cells.first_gt, cells.n_gt, dt.category, dt.score.view(np.int64),
+            dt.area, boxes, gt_boxes, pairs, similarity, lows, highs, params.area_words, limits, reach, mark, gt_words,
+            own, near, by, taken, cells.starts[start // chunk], image, rank, bits, true, ignored, n_ignored, partner,
+        )  # fmt: skip
 
-    map_ranges(match_categories, len(cells.offsets) - 1, threads, _chunk(len(cells.offsets) - 1, threads))
-    numbers = np.arange(len(cells.offsets) - 1, dtype=np.int32)
+    map_ranges(match_images, n_images, threads, chunk, None if len(pairs) else _adder(progress, "comparing", n_images))
+    n_categories, offsets = len(cells.category_offsets) - 1, cells.category_offsets
+    map_ranges(
+        lambda start, stop: sort_rows(start, stop, offsets, image, rank, bits, true, ignored),
+        n_categories, threads, _chunk(n_categories, threads),
+    )  # fmt: skip
     state = DetectionState(
         image_ids=gt.image_ids,
         digests=np.zeros(n_images, np.int64),
-        category_ids=np.array([-1]) if params.class_agnostic else gt.category_ids,
-        image=cells.image.astype(np.int32),
-        category=np.repeat(numbers, np.diff(cells.offsets)),
-        rank=cells.rank.astype(np.int32),
-        score=dt.score[cells.row],
+        category_ids=gt.category_ids,
+        image=image,
+        category=_index_of(offsets),
+        rank=rank,
+        score=bits.view(np.float64),
         true=true,
         ignored=ignored,
-        gt_image=cells.gt_image.astype(np.int32),
-        gt_category=np.repeat(numbers, np.diff(cells.gt_offsets)),
+        gt_image=_index_of(gt.offsets),
+        gt_category=gt.category[cells.gt_row].astype(np.int32),
         gt_counted=~gt_ignored & ((1 << len(params.areas)) - 1),
         tallies={
             "ground_truths": np.diff(gt.offsets),
@@ -402,12 +429,30 @@ def match(
             "detections": given,
             "dropped_unknown_category": np.zeros(n_images, np.int64),
             **dropped,
-            "cut_by_max_dets": left - np.bincount(cells.image, minlength=n_images),
-            "ignored_detections": np.bincount(cells.image[(ignored[:, 0] & 1) > 0], minlength=n_images),
+            "cut_by_max_dets": left - np.diff(cells.offsets),
+            "ignored_detections": n_ignored,
         },
         params=params,
     )
+    if params.class_agnostic:
+        cells = replace(cells, row=order[cells.row], gt_row=gt_order[cells.gt_row])
     return Matching(state, cells, similarity, partner)
+
+
+def _pooled(gt: GroundTruth, dt: Detections) -> tuple[Int, Int, GroundTruth, Detections]:
+    """The columns with all rows in one category, and where their rows come from.
+
+    Those of an image stand category by category; ties between equal scores follow that order.
+    """
+    gt_order, order = (np.lexsort((columns.category, image_of_rows(columns.offsets))) for columns in (gt, dt))
+    gt, dt = take_rows(gt, gt_order, gt.offsets), take_rows(dt, order, dt.offsets)
+    gt = replace(gt, category_ids=np.array([-1]), category_names=("",), category=np.zeros_like(gt.category))
+    return gt_order, order, gt, replace(dt, category=np.zeros_like(dt.category))
+
+
+def _index_of(offsets: Int) -> Index:
+    """(N,) the group of every row of groups with these `offsets`."""
+    return np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))
 
 
 BOX_SHARE = 0.53
@@ -432,33 +477,28 @@ def _by_keypoint_rules(gt: GroundTruth, dt: Detections, params: DetectionParams)
 
 def _cells(gt: GroundTruth, dt: Detections, params: DetectionParams, threads: int | None) -> Cells:
     """Put detections and ground truths into the order of matching, cut at the largest cap, and see which meet."""
-    n_images, n_categories = len(gt.image_ids), 1 if params.class_agnostic else len(gt.category_ids)
-    gt_image, dt_image = image_of_rows(gt.offsets), image_of_rows(dt.offsets)
-    gt_row, gt_offsets = group_rows(gt.category, len(gt.category_ids))
-    row, offsets = group_rows(dt.category, len(gt.category_ids))
-    if params.class_agnostic:
-        # pooled detections of an image stand category by category; ties between equal scores follow that order
-        gt_row, row = gt_row[group_rows(gt_image[gt_row], n_images)[0]], row[group_rows(dt_image[row], n_images)[0]]
-        gt_offsets, offsets = np.array([0, len(gt_row)]), np.array([0, len(row)])
-    spread = partial(map_ranges, n=n_categories, threads=threads, chunk=_chunk(n_categories, threads))
+    n_images, n_categories = len(gt.image_ids), len(gt.category_ids)
+    gt_row, row, first_gt, n_gt = (np.empty(n, np.int64) for n in (len(gt), len(dt), len(dt), len(dt)))
+    bits, cap, chunk = dt.score.view(np.int64), params.max_dets[-1], _chunk(n_images, threads)
+    kept, kept_of = np.zeros(n_images, np.int64), np.zeros((-(-n_images // chunk), n_categories), np.int64)
+    truths, found = (gt.offsets, gt.category), (dt.offsets, dt.category, bits)
 
-    bits, cap = dt.score.view(np.int64), params.max_dets[-1]
-    rank, kept = np.empty(len(row), np.int64), np.empty(n_categories, np.int64)
-    spread(lambda start, stop: sort_groups(start, stop, offsets, bits, row))
-    spread(lambda start, stop: rank_rows(start, stop, offsets, row, dt_image, n_images, cap, rank, kept))
-    if kept.sum() < len(row):
-        within = rank < cap
-        row, rank, offsets = row[within], rank[within], offsets_of(kept)
+    def order_images(start: int, stop: int) -> None:
+        order_cells(start, stop, *truths, *found, cap, gt_row, row, first_gt, n_gt, kept, kept_of[start // chunk])
 
-    image, gt_image = dt_image[row], gt_image[gt_row]
-    first_gt, n_gt = np.empty(len(row), np.int64), np.empty(len(row), np.int64)
-    spread(lambda start, stop: join_rows(start, stop, gt_offsets, gt_image, offsets, image, n_images, first_gt, n_gt))
-    return Cells(row, image, rank, offsets, gt_row, gt_image, gt_offsets, first_gt, offsets_of(n_gt))
+    map_ranges(order_images, n_images, threads, chunk)
+    offsets, cut = dt.offsets, np.diff(dt.offsets) - kept
+    if cut.any():
+        within = np.repeat(np.tile([True, False], n_images), np.stack([kept, cut], axis=1).reshape(-1))
+        row, first_gt, n_gt, offsets = row[within], first_gt[within], n_gt[within], offsets_of(kept)
+    category_offsets = offsets_of(kept_of.sum(axis=0))
+    starts = category_offsets[:-1] + np.cumsum(kept_of, axis=0) - kept_of
+    return Cells(row, offsets, gt_row, first_gt, n_gt, starts, category_offsets)
 
 
-def _chunk(n_categories: int, threads: int | None) -> int:
-    """Categories per task: enough tasks to balance a large category, few enough to keep their start cheap."""
-    return max(1, n_categories // (16 * (threads or available_threads())))
+def _chunk(n: int, threads: int | None) -> int:
+    """Images or categories per task: enough tasks to balance a large one, few enough to keep their start cheap."""
+    return max(1, n // (16 * (threads or available_threads())))
 
 
 def _adder(progress: Progress | None, stage: str, total: int) -> Callable[[int], object] | None:
@@ -663,57 +703,61 @@ def scored(
     """Score the categories of a state; arguments as of `curves`."""
     params, n_categories = state.params, len(state.category_ids)
     weights = image_weights(state, weights)
-    order = _row_order(state)
-    offsets = offsets_of(np.bincount(state.category, minlength=n_categories))
-    rows = Rows(*(getattr(state, name) if order is None else getattr(state, name)[order] for name in Rows._fields))
-    positives = np.zeros((n_categories, len(params.areas)), np.int64)
-    count_positives(state.gt_category, state.gt_image, state.gt_counted, weights, positives)
-    shape = (n_categories, len(params.areas), len(params.max_dets))
-    thresholds, points = len(params.iou_thresholds), np.array(params.recall_thresholds)
-    found = Curves(
-        np.full((thresholds, len(points), *shape), np.nan),
-        np.full((thresholds, *shape), np.nan),
-        np.full((thresholds, len(points), *shape), np.nan),
-    )
-    max_dets, area_words = np.array(params.max_dets), params.area_words
+    rows, offsets = _rows(state), offsets_of(np.bincount(state.category, minlength=n_categories))
+    positives = _positives(state, weights)
+    shape = (n_categories, len(params.areas), len(params.max_dets), len(params.iou_thresholds))
+    points, max_dets, area_words = np.array(params.recall_thresholds), np.array(params.max_dets), params.area_words
+    first = np.arange(shape[1]) * shape[3]
+    spans = np.stack([first, first + shape[3] - 1], axis=1) // WORD
+    recall, precision, score = np.zeros(shape), np.zeros((*shape, len(points))), np.zeros((*shape, len(points)))
+    detections = np.empty(n_categories, np.int64)
 
     def fill(start: int, stop: int) -> None:
-        tally = _tally(len(params.areas), thresholds, len(params.max_dets), len(points))
-        category_curves(start, stop, offsets, rows, weights, max_dets, area_words, points, positives, tally, found)
+        needed = np.empty((shape[1], len(points)), np.int64)
+        bucket = np.empty((shape[1], positives[start:stop].max(initial=0) + 1), np.int64)
+        uniform, hit = np.empty(shape[1:3], np.int64), np.empty(shape[3] + 1, np.int64)
+        others, found = np.empty(shape[1:], np.int64), np.empty(shape[1:], np.int64)
+        category_curves(
+            start, stop, offsets, *rows, weights, max_dets, area_words, points, positives, spans, needed, bucket,
+            uniform, others, found, hit, precision, recall, score, detections,
+        )  # fmt: skip
 
     map_ranges(fill, n_categories, threads, _chunk(n_categories, threads))
-    detections = np.bincount(state.category, weights[state.image], n_categories).astype(np.int64)
+    for values in (precision, recall, score):
+        values[positives == 0] = np.nan
+    by_threshold = (3, 4, 0, 1, 2)
+    found = Curves(precision.transpose(by_threshold), recall.transpose(3, 0, 1, 2), score.transpose(by_threshold))
     return Scored(params, int(weights.sum()), state.category_ids, found, positives, detections)
 
 
-def _tally(n_areas: int, n_limits: int, n_caps: int, n_points: int) -> Tally:
-    shape = (n_areas, n_limits, n_caps)
-    return Tally(
-        needed=np.empty((n_areas, n_points + 1), np.int64),
-        best=np.empty((*shape, n_points + 1)),
-        at=np.empty((*shape, n_points)),
-        true=np.empty(shape, np.int64),
-        others=np.empty(shape, np.int64),
-        uniform=np.empty((n_areas, n_caps), np.int64),
-        reached=np.empty(shape, np.int64),
-    )
+def _positives(state: DetectionState, weights: Int) -> Int:
+    """(K, A) how many ground truths count."""
+    weight, n_areas = weights[state.gt_image], len(state.params.areas)
+    counted = [
+        np.bincount(state.gt_category, (state.gt_counted >> area & 1) * weight, len(state.category_ids))
+        for area in range(n_areas)
+    ]
+    return np.stack(counted, axis=1).astype(np.int64)
 
 
-def _row_order(state: DetectionState) -> Int | None:
-    """The order of rows in which curves are walked, or None where they stand in it, as one `count` leaves them."""
-    category, score = state.category, state.score
-    image = state.image_order()[state.image]
-    tied = (category[1:] == category[:-1]) & (score[1:] == score[:-1])
-    ordered = (category[1:] > category[:-1]) | ((category[1:] == category[:-1]) & (score[1:] < score[:-1]))
-    ordered |= tied & (image[1:] >= image[:-1])
-    if ordered.all():
-        return None
+def _rows(state: DetectionState) -> tuple[Index, Index, Float, Int, Int]:
+    """Image, rank, score, true and ignored of all rows in the order in which curves are walked."""
+    rows = (state.image, state.rank, state.score, state.true, state.ignored)
+    category, score, image = state.category, state.score, state.image
+    i = np.flatnonzero(~(score[1:] < score[:-1]))  # where a category ends, or scores are equal
+    i = i[category[i + 1] <= category[i]]
+    place = state.image_order() if len(i) else image
+    tied = (category[i + 1] == category[i]) & (score[i + 1] == score[i])
+    if (tied & (place[image[i + 1]] >= place[image[i]])).all() and (category[1:] >= category[:-1]).all():
+        return rows
     # rows of one image and category stand by rank in every state, and each step keeps the order of equals
-    order, _ = group_rows(image, len(state))
-    by_category, offsets = group_rows(category[order].astype(np.int64), len(state.category_ids))
+    order, _ = group_rows(state.image_order()[image].astype(np.int32), len(state))
+    by_category, offsets = group_rows(category[order], len(state.category_ids))
     order = order[by_category]
-    sort_groups(0, len(state.category_ids), offsets, score.view(np.int64), order)
-    return order
+    image, rank, score = image[order], state.rank[order], score[order]
+    true, ignored = state.true[order], state.ignored[order]
+    sort_rows(0, len(state.category_ids), offsets, image, rank, score.view(np.int64), true, ignored)
+    return image, rank, score, true, ignored
 
 
 @dataclass(frozen=True)

@@ -63,23 +63,41 @@ def greedy_match(
     if any(flag.shape != (m,) for flag in flags):
         raise InputError(f"ignored and crowd have shapes {[flag.shape for flag in flags]}; expected ({m},)")
     rising, reach = reach_of(limits.tolist())
-    words = reach.shape[1]
+    words, none = reach.shape[1], np.zeros(0)
     partner = np.full((n, len(limits)), -1, np.int64)
     match_rows(
         0,
         1,
-        np.array([0, n]),
-        np.zeros(n, np.int64),
-        np.arange(n + 1, dtype=np.int64) * m,
-        table.reshape(-1),
-        rising,
-        reach,
-        flags[1] * np.int64(CROWD),
-        np.repeat(np.where(flags[0], np.int64(-1), np.int64(0))[:, None], words, axis=1),
-        np.zeros((m, words), np.int64),
-        np.zeros((n, words), np.int64),
-        np.zeros((n, words), np.int64),
-        partner,
+        offsets=np.array([0, n]),
+        row=np.arange(n, dtype=np.int64),
+        first_gt=np.zeros(n, np.int64),
+        n_gt=np.full(n, m, np.int64),
+        category=np.zeros(n, np.int64),
+        bits=np.zeros(n, np.int64),
+        area=np.zeros(n),
+        boxes=none.reshape(0, 4),
+        gt_boxes=none.reshape(0, 4),
+        pairs=np.arange(n + 1, dtype=np.int64) * m,
+        similarity=table.reshape(-1),
+        lows=none,
+        highs=none,
+        area_words=np.zeros((0, words), np.int64),
+        limits=rising,
+        reach=reach,
+        mark=flags[1] * np.int64(CROWD),
+        gt_ignored=np.repeat(np.where(flags[0], np.int64(-1), np.int64(0))[:, None], words, axis=1),
+        own=np.empty((n, 5)),
+        near=np.empty(m, np.int64),
+        by=np.empty(m),
+        taken=np.zeros((m, words), np.int64),
+        place=np.zeros(1, np.int64),
+        image_of=np.empty(n, np.int32),
+        rank_of=np.empty(n, np.int32),
+        bits_of=np.empty(n, np.int64),
+        true=np.empty((n, words), np.int64),
+        ignored=np.empty((n, words), np.int64),
+        n_ignored=np.empty(1, np.int64),
+        partner=partner,
     )
     return np.ascontiguousarray(partner.T)
 

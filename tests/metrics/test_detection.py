@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from cvbench.columns import Detections, GroundTruth
+from cvbench.columns import Detections, GroundTruth, image_of_rows
 from cvbench.errors import InputError
 from cvbench.io import read_detections, read_ground_truth
 from cvbench.metrics.detection import DetectionParams, count, curves, match, summarize
@@ -106,16 +106,47 @@ def test_more_thresholds_and_areas_than_a_word_has_bits(knobs: Knobs, n: int) ->
             np.testing.assert_array_equal(whole.recall[t, :, a], part.recall[0, :, 0])
 
 
+def test_detections_ignored_for_one_word_count_in_the_next() -> None:
+    thresholds = np.linspace(0.05, 1, 23)
+    # the bits of the last area range begin at 46, so those from threshold 16 on are in the second word
+    areas = (("all", 0.0, 1e10), ("small", 0.0, 500.0), ("rest", 500.0, 1e10))
+    image = np.array([0, 2])
+    overlap = 72 / 100
+    assert thresholds[15] < overlap < thresholds[16]
+    gt = GroundTruth(
+        image_ids=np.array([1]),
+        category_ids=np.array([1]),
+        category_names=("a",),
+        offsets=image,
+        category=np.zeros(2, np.int64),
+        area=np.array([100.0, 10_000.0]),
+        crowd=np.zeros(2, np.bool_),
+        ignore=np.zeros(2, np.bool_),
+        id_zero=np.zeros(2, np.bool_),
+        boxes=np.array([[0.0, 0, 100, 72], [500, 500, 100, 100]]),
+    )
+    boxes = np.array([[0.0, 0, 100, 100], [500, 500, 100, 100]])
+    dt = Detections(image, np.zeros(2, np.int64), np.array([0.9, 0.8]), np.full(2, 10_000.0), boxes)
+    found = curves(count(gt, dt, DetectionParams.of("bbox", iou_thresholds=thresholds, areas=areas)))
+    assert found.precision[:, 0, 0, 2, -1].round(9).tolist() == [1.0] * 16 + [0.5] * 7
+
+
 @given(knobs=knobs(12))
 def test_partners_agree_with_outcomes(knobs: Knobs) -> None:
     gt, dt = columns(knobs, "bbox")
     params = DetectionParams.of("bbox")
     matching = match(gt, dt, params, partners=True)
     assert matching.state.params == params
-    for n in range(len(matching.cells.row)):
+    # the state's rows stand by category and score, those of cells by image and cell
+    image, category = image_of_rows(matching.cells.offsets), dt.category[matching.cells.row]
+    row_of = np.lexsort((matching.state.rank, matching.state.category, matching.state.image))
+    order = np.lexsort((category, image))
+    assert matching.state.image[row_of].tolist() == image[order].tolist()
+    assert matching.state.score[row_of].tolist() == dt.score[matching.cells.row[order]].tolist()
+    for n, row in zip(order.tolist(), row_of.tolist(), strict=True):
         for cell in range(matching.partner.shape[1]):
             partner = matching.partner[n, cell]
-            assert (matching.state.true[n, cell // 62] >> (cell % 62)) & 1 == int(
+            assert (matching.state.true[row, cell // 62] >> (cell % 62)) & 1 == int(
                 partner >= 0 and (matching.state.gt_counted[partner] >> (cell // 10)) & 1
             )
             if partner >= 0:

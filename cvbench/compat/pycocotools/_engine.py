@@ -334,17 +334,24 @@ class _Cells:
     def __init__(self, found: Counted) -> None:
         rules = found.state.params
         matching = match(found.gt, found.dt, rules, partners=True)
-        state, met = matching.state, matching.cells
+        met = matching.cells
         n_images = len(found.gt.image_ids)
         n_cells = n_images * len(found.gt.category_ids)
-        cell = state.category.astype(np.int64) * n_images + state.image
-        order = np.lexsort((state.rank, cell))
-        self.gt_cell, self.cell = state.gt_category.astype(np.int64) * n_images + state.gt_image, cell[order]
-        self.gt_row, self.row = met.gt_row, met.row[order]
+        category, gt_category = found.dt.category[met.row], found.gt.category[met.gt_row]
+        if rules.class_agnostic:
+            category, gt_category = np.zeros_like(category), np.zeros_like(gt_category)
+        cell = category * n_images + image_of_rows(met.offsets)
+        gt_cell = gt_category * n_images + image_of_rows(found.gt.offsets)
+        # rows of a cell stand together, and by rank
+        order, gt_order = np.argsort(cell, kind="stable"), np.argsort(gt_cell, kind="stable")
+        self.gt_cell, self.cell = gt_cell[gt_order], cell[order]
+        self.gt_row, self.row = met.gt_row[gt_order], met.row[order]
         self.gt_offsets = offsets_of(np.bincount(self.gt_cell, minlength=n_cells))
         self.offsets = offsets_of(np.bincount(self.cell, minlength=n_cells))
-        self.partner = matching.partner[order].reshape(len(order), len(rules.areas), len(rules.iou_thresholds))
-        lengths = np.diff(met.pairs)[order]
+        place = np.full(len(gt_order) + 1, -1)  # that of the partner -1 is the last
+        place[gt_order] = np.arange(len(gt_order))
+        self.partner = place[matching.partner[order]].reshape(len(order), len(rules.areas), len(rules.iou_thresholds))
+        lengths = met.n_gt[order]
         self.pairs = offsets_of(lengths)
         self.similarity = matching.similarity[
             np.arange(self.pairs[-1]) + (met.pairs[:-1][order] - self.pairs[:-1]).repeat(lengths)
