@@ -821,7 +821,7 @@ def _official(params: DetectionParams, found: Curves) -> dict[str, float]:
     precision, recall = found.precision, found.recall
     values = {"AP": _mean(precision[:, :, :, 0, -1])}
     for name, picked in _official_thresholds(params):
-        values[f"AP{name}"] = _mean(precision[picked][:, :, :, 0, -1])
+        values[f"AP{name}"] = _mean(precision[..., 0, -1][picked])
     for a, suffix in _area_suffixes(params):
         values[f"AP{suffix}"] = _mean(precision[:, :, :, a, -1])
     if params.iou_type == "keypoints":
@@ -840,7 +840,7 @@ def _per_category(whole: Scored, names: Mapping[int, str]) -> list[dict[str, Any
     params, found = whole.params, whole.curves
     columns = {"AP": _category_means(found.precision[..., 0, -1])}
     for name, picked in _official_thresholds(params):
-        columns[f"AP{name}"] = _category_means(found.precision[picked][..., 0, -1])
+        columns[f"AP{name}"] = _category_means(found.precision[..., 0, -1][picked])
     for a, suffix in _area_suffixes(params):
         columns[f"AP{suffix}"] = _category_means(found.precision[..., a, -1])
     columns["AR"] = _category_means(found.recall[:, None, :, 0, -1])
@@ -898,8 +898,11 @@ AREA_SUFFIXES = {"small": "s", "medium": "m", "large": "l"}
 
 def _mean(values: Float) -> float:
     """Mean of what is defined, or NaN; in the order of elements, so that the sum has the reference's last bit."""
-    defined = values[~np.isnan(values)]
-    return float(np.mean(defined)) if len(defined) else float("nan")
+    flat = np.ravel(values)
+    undefined = np.isnan(flat)
+    if undefined.any():
+        flat = flat[~undefined]
+    return float(np.mean(flat)) if len(flat) else float("nan")
 
 
 def _category_means(values: Float) -> Float:
