@@ -107,7 +107,10 @@ def _part(rows: Rows, fields: Sequence[Field], images: Places, categories: Place
 
 
 class PartStack:
-    """Joins parts as they come: arrays that grow take 4 million boxes in 300 MB less than a list of parts does."""
+    """Joins parts as they come, in arrays made for as many rows as there will probably be.
+
+    A list of parts takes 200 MB more for 4 million boxes, and joining it touches all memory twice.
+    """
 
     def __init__(self) -> None:
         self._arrays: dict[str, NDArray[Any]] = {}
@@ -115,15 +118,15 @@ class PartStack:
         self._unknown: set[int] = set()
         self._n = 0
 
-    def push(self, part: Part) -> None:
-        """Append the rows of `part`, which must have the columns of those before."""
+    def push(self, part: Part, share: float) -> None:
+        """Append the rows of `part`, which must have the columns of those before; with them, there is this `share`."""
         n = self._n + len(part.image)
         for name in ("image", "category", "score", "boxes", "points"):
             column = getattr(part, name)
             if column is not None:
                 held = self._arrays.get(name)
                 if held is None or len(held) < n:
-                    held = self._arrays[name] = _longer(held, self._n, max(n, 2 * self._n), column)
+                    held = self._arrays[name] = _longer(held, self._n, n + int(n / share * 1.02), column)
                 held[self._n : n] = column
         if part.masks is not None:
             self._masks.append(part.masks)

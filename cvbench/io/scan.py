@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from io import BufferedReader
 from itertools import count
 from typing import Any, Generic, Protocol, TypeVar
@@ -212,7 +213,7 @@ class _Stretch(Generic[U]):
 
 
 def scan_list(
-    source: Source, start: int, form: Form, use: Callable[[Rows], U], keep: Callable[[U], object]
+    source: Source, start: int, form: Form, use: Callable[[Rows], U], keep: Callable[[U, float], object]
 ) -> int | None:
     """Read the list whose first record starts at `start`; the position after it.
 
@@ -224,7 +225,7 @@ def scan_list(
     use
         What to make of records; called from several threads, for some thousand records each time.
     keep
-        Called with what `use` made of records, in their order.
+        Called with what `use` made of records, in their order, and with the share of the text that was read by then.
 
     Returns
     -------
@@ -253,9 +254,9 @@ def scan_list(
                     continue
                 if stretch.first != expected or stretch.after == REFUSED:
                     return None
-                for result in stretch.found:
-                    keep(result)
                 expected = stretch.after
+                for result in stretch.found:
+                    keep(result, expected / source.size)
                 if stretch.ended:
                     return expected
         finally:
@@ -293,7 +294,7 @@ def _read(source: Source, begin: int, is_first: bool, form: Form, use: Callable[
         p = 0
 
 
-def scan_whole_list(source: Source, form: Form, use: Callable[[Rows], U], keep: Callable[[U], object]) -> bool:
+def scan_whole_list(source: Source, form: Form, use: Callable[[Rows], U], keep: Callable[[U, float], object]) -> bool:
     """Read a text that is a list, with arguments as of `scan_list`; whether it could be read."""
     text, offset = source.window(0, 1 << 12)
     match = re.match(rb"\s*\[\s*(?=\{)", text.data)
@@ -338,7 +339,7 @@ def scan_object(
             if text[value] != OPEN_LIST or text[first] != OPEN_OBJECT:
                 return None
             found[name] = []
-            end = scan_list(source, first, *lists[name], found[name].append)
+            end = scan_list(source, first, *lists[name], partial(_append, found[name]))
             if end is None:
                 return None
             p = end
@@ -351,6 +352,10 @@ def scan_object(
     if text[p] != CLOSE_OBJECT or not _nothing_after(source, p + 1) or set(found) != set(lists):
         return None
     return found, others
+
+
+def _append(found: list[U], result: U, _share: float) -> None:
+    found.append(result)
 
 
 def _nothing_after(source: Source, end: int) -> bool:

@@ -145,7 +145,7 @@ class Document:
         text[n] = 0
         return text[: n + 1]
 
-    def scan_list(self, form: Form, use: Callable[[Rows], U], keep: Callable[[U], object]) -> bool:
+    def scan_list(self, form: Form, use: Callable[[Rows], U], keep: Callable[[U, float], object]) -> bool:
         """Read the document, a list of records; see `cvbench.io.scan.scan_list`. Whether it could be read.
 
         Only for a document that `is_large`: of a small one, msgspec is through before machine code is loaded.

@@ -61,7 +61,16 @@ def memory(text: bytes) -> Memory:
 
 def scanned(text: bytes, form: list[Column] = FORM) -> list[Any] | None:
     found: list[Any] = []
-    return found if scan_whole_list(memory(text), Form(form), records, found.extend) else None
+    shares = [0.0]
+
+    def keep(part: list[Any], share: float) -> None:
+        found.extend(part)
+        shares.append(share)
+
+    read = scan_whole_list(memory(text), Form(form), records, keep)
+    assert shares == sorted(shares)
+    assert shares[-1] <= 1
+    return found if read else None
 
 
 def wanted(data: list[Any]) -> list[Any]:
@@ -80,7 +89,7 @@ def test_wherever_the_text_is_cut(block: int, indent: int | None, small: pytest.
     path.write_bytes(text)
     with path.open("rb") as file:
         found: list[Any] = []
-        assert scan_whole_list(File(file), Form(FORM), records, found.extend)
+        assert scan_whole_list(File(file), Form(FORM), records, lambda part, _: found.extend(part))
     assert found == wanted(data)
 
 
@@ -144,7 +153,7 @@ def test_a_record_longer_than_a_stretch(small: pytest.MonkeyPatch) -> None:
 def test_the_end_of_a_list_is_told() -> None:
     text = b'{"list": [{"id": 1}, {"id": 2}], "rest": 1}'
     found: list[Any] = []
-    assert scan_list(memory(text), 10, Form(FORM), records, found.extend) == 31
+    assert scan_list(memory(text), 10, Form(FORM), records, lambda part, _: found.extend(part)) == 31
     assert found == [{"id": 1}, {"id": 2}]
 
 
