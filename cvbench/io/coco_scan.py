@@ -5,6 +5,7 @@ None is no verdict. It sends the reader back to msgspec, and from there, where s
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.columns import Bool, Float, GroundTruth, Int, Masks
+from cvbench.columns import Bool, Float, GroundTruth, Int, Masks, offsets_of
 from cvbench.errors import InputError
 from cvbench.io.extract import (
     Dataset,
@@ -106,56 +107,68 @@ def _part(rows: Rows, fields: Sequence[Field], images: Places, categories: Place
     return Part(image, category, rows.numbers("score").copy(), boxes, masks, points, unknown, 0, None, np.zeros(0, int))
 
 
-class PartStack:
-    """Joins parts as they come, in arrays made for as many rows as there will probably be.
+class Stack:
+    """Joins arrays as they come, in one made for as many rows as there will probably be.
 
-    A list of parts takes 200 MB more for 4 million boxes, and joining it touches all memory twice.
+    A list of arrays takes 200 MB more for 4 million boxes, and joining it touches all memory twice.
     """
 
     def __init__(self) -> None:
-        self._arrays: dict[str, NDArray[Any]] = {}
-        self._masks: list[Masks] = []
-        self._unknown: set[int] = set()
+        self._held: NDArray[Any] | None = None
         self._n = 0
 
-    def push(self, part: Part, share: float) -> None:
-        """Append the rows of `part`, which must have the columns of those before; with them, there is this `share`."""
-        n = self._n + len(part.image)
-        for name in ("image", "category", "score", "boxes", "points"):
-            column = getattr(part, name)
-            if column is not None:
-                held = self._arrays.get(name)
-                if held is None or len(held) < n:
-                    held = self._arrays[name] = _longer(held, self._n, n + int(n / share * 1.02), column)
-                held[self._n : n] = column
-        if part.masks is not None:
-            self._masks.append(part.masks)
-        self._unknown |= part.unknown
+    def push(self, rows: NDArray[Any], share: float) -> None:
+        """Append `rows`; with them, there is this `share` of all that will come."""
+        n = self._n + len(rows)
+        if self._held is None or len(self._held) < n:
+            longer = np.empty((n + int(n / share * 1.02), *rows.shape[1:]), rows.dtype)
+            if self._held is not None:
+                longer[: self._n] = self._held[: self._n]
+            self._held = longer
+        self._held[self._n : n] = rows
         self._n = n
+
+    def joined(self) -> NDArray[Any]:
+        """All rows."""
+        assert self._held is not None, "there is no list without records"
+        return self._held[: self._n]
+
+
+class PartStack:
+    """Joins parts, all of which have the same columns."""
+
+    def __init__(self) -> None:
+        self._stacks: defaultdict[str, Stack] = defaultdict(Stack)
+        self._unknown: set[int] = set()
+
+    def push(self, part: Part, share: float) -> None:
+        """Append the rows of `part`; with them, there is this `share` of all that will come."""
+        columns = {name: getattr(part, name) for name in ("image", "category", "score", "boxes", "points")}
+        if part.masks is not None:
+            columns |= {"counts": part.masks.counts, "runs": np.diff(part.masks.offsets), "sizes": part.masks.sizes}
+        for name, column in columns.items():
+            if column is not None:
+                self._stacks[name].push(column, share)
+        self._unknown |= part.unknown
 
     def joined(self) -> Part:
         """All parts, one after another."""
-        columns = {name: column[: self._n] for name, column in self._arrays.items()}
+        columns: dict[str, Any] = {name: stack.joined() for name, stack in self._stacks.items()}
+        masks = None
+        if "counts" in columns:
+            masks = Masks(columns["counts"], offsets_of(columns["runs"]), columns["sizes"])
         return Part(
             columns["image"],
             columns["category"],
             columns["score"],
             columns.get("boxes"),
-            joined_masks(self._masks) if self._masks else None,
+            masks,
             columns.get("points"),
             frozenset(self._unknown),
             0,
             None,
             np.zeros(0, np.int64),
         )
-
-
-def _longer(held: NDArray[Any] | None, n: int, length: int, like: NDArray[Any]) -> NDArray[Any]:
-    """An array of rows like those of `like`, the first `n` of which are those of `held`."""
-    longer = np.empty((length, *like.shape[1:]), like.dtype)
-    if held is not None:
-        longer[:n] = held[:n]
-    return longer
 
 
 def _boxes(rows: Rows) -> Float:
