@@ -18,6 +18,7 @@ NUMBER = r"(-?\d\.\d+)"
 INTERVAL = rf"{NUMBER} \[{NUMBER}, {NUMBER}\]"
 SCORES = re.findall(rf"`([\w-]+)` has {INTERVAL} on `([\w.]+)`", TEXT)
 LEADS = re.findall(rf"`([\w-]+)` is {INTERVAL} ahead of `([\w-]+)` on `([\w.]+)`", TEXT)
+COSTS = re.findall(r"`([\w-]+)` needs (\d+) % of the multiply-accumulates of `([\w-]+)`", TEXT)
 ROUNDED = 0.0015
 """Three decimals, and what another processor may change in the last of them."""
 
@@ -53,3 +54,11 @@ def test_leads_are_of_pairs(name: str, value: str, low: str, high: str, other: s
     assert numbers([value, low, high]) == pytest.approx(
         [found.value, found.interval.low, found.interval.high], abs=ROUNDED
     )
+
+
+@pytest.mark.parametrize(("name", "percent", "other"), COSTS)
+def test_costs_are_of_pairs(name: str, percent: str, other: str) -> None:
+    macs = {
+        record.model.name: record.cost.values["macs"] for b in BOARDS.values() for record in b.records if record.cost
+    }
+    assert round(100 * macs[name] / macs[other]) == int(percent)
