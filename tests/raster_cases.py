@@ -576,6 +576,15 @@ PICTURES = [
         pillow="OSError",
     ),
     Picture(
+        "half of the rows",
+        PNG
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 4, 8, GREY, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(b"\0\1\0\1"))
+        + chunk(b"IEND", b""),
+        "the PNG cannot be decoded: expected 8 bytes of pixels, found 4",
+        pillow="reads it, the others as 0",
+    ),
+    Picture(
         "unknown filter",
         PNG
         + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, GREY, 0, 0, 0))

@@ -54,12 +54,24 @@ def test_a_palette_is_its_indices_whatever_is_transparent(tmp_path: Path) -> Non
     np.testing.assert_array_equal(read_raster(path).pixels, np.asarray(image), strict=True)
 
 
-def test_interlaced_lines(tmp_path: Path) -> None:
-    # one pixel is the same in every order of lines; the flag alone makes Pillow take its other decoder
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, GREY, 0, 0, 1))
-    path = tmp_path / "map.png"
-    path.write_bytes(PNG + header + chunk(b"IDAT", zlib.compress(b"\0\x07")) + chunk(b"IEND", b""))
-    assert read_raster(path).pixels.tolist() == [[7]]
+@given(st.integers(1, 20), st.integers(1, 20), st.sampled_from([1, 8, 16]))
+def test_interlaced_maps(tmp_path_factory: pytest.TempPathFactory, height: int, width: int, depth: int) -> None:
+    array = (
+        np.random.default_rng(height).integers(0, 1 << depth, (height, width)).astype(">u2" if depth == 16 else "u1")
+    )
+    pictures = (array[0::8, 0::8], array[0::8, 4::8], array[4::8, 0::4], array[0::4, 2::4], array[2::4, 0::2])
+    rows = b""
+    for picture in (*pictures, array[0::2, 1::2], array[1::2, 0::1]):
+        lines = picture if picture.shape[1] else picture[:0]
+        rows += b"".join(b"\0" + (np.packbits(line) if depth == 1 else line).tobytes() for line in lines)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, GREY, 0, 0, 1))
+    path = tmp_path_factory.getbasetemp() / "interlaced.png"
+    path.write_bytes(PNG + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    assert read_raster(path).pixels.tolist() == array.tolist()
+    for damaged, message in ((rows[:-1], "bytes of pixels, found"), (b"\7" + rows[1:], "the unknown filter 7")):
+        path.write_bytes(PNG + header + chunk(b"IDAT", zlib.compress(damaged)) + chunk(b"IEND", b""))
+        with pytest.raises(FormatError, match=message):
+            read_raster(path)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint32", "int64", ">u2"])
@@ -195,21 +207,58 @@ def pngs(draw: st.DrawFn, damaged: bool = False) -> bytes:
 def test_pixels_of_every_form_are_decoded_as_by_pillow(stored: bytes) -> None:
     picture = rasters._examined(stored)
     assert isinstance(picture, rasters._Picture)
-    found, expected = rasters._decoded(picture), rasters._decoded_by_pillow(stored, picture, "map.png")
+    found = rasters._decoded(picture, rasters._inflated(picture, "map.png"))
     assert picture.plain == (b"tEXt" not in stored)
-    assert (found is None) != picture.plain
-    if found is not None:
-        np.testing.assert_array_equal(found, expected, strict=True)
+    np.testing.assert_array_equal(found, rasters._decoded_by_pillow(stored, picture, "map.png"), strict=True)
 
 
 @given(pngs(damaged=True))
-def test_damaged_pixels_with_sound_checksums_are_none_or_those_of_pillow(stored: bytes) -> None:
+def test_damaged_pixels_with_sound_checksums_are_refused_or_those_of_pillow(stored: bytes) -> None:
     picture = rasters._examined(stored)
     assert isinstance(picture, rasters._Picture)
-    found = rasters._decoded(picture)
-    if found is not None:
-        expected = rasters._decoded_by_pillow(stored, picture, "map.png")
-        np.testing.assert_array_equal(found, expected, strict=True)
+    try:
+        raw = rasters._inflated(picture, "map.png")
+    except FormatError:
+        return
+    found = rasters._decoded(picture, raw)
+    np.testing.assert_array_equal(found, rasters._decoded_by_pillow(stored, picture, "map.png"), strict=True)
+
+
+ROWS = (b"\0" + bytes(range(1, 251))) * 200
+STREAM = zlib.compress(ROWS)
+DAMAGED = {
+    "half of the rows": (zlib.compress(ROWS[: 100 * 251]), "expected 50,200 bytes of pixels, found 25,100"),
+    "a byte less": (zlib.compress(ROWS[:-1]), "expected 50,200 bytes of pixels, found 50,199"),
+    "a byte more": (zlib.compress(ROWS + b"\0"), "expected 50,200 bytes of pixels, found more"),
+    "many bytes more": (zlib.compress(ROWS + bytes(1 << 24)), "expected 50,200 bytes of pixels, found more"),
+    "no stream": (b"", "expected 50,200 bytes of pixels, found 0"),
+    "half of the stream": (STREAM[: len(STREAM) // 2], "expected 50,200 bytes of pixels, found"),
+    "no checksum": (STREAM[:-4], "the checksum of its pixels is missing"),
+    "another checksum": (STREAM[:-1] + bytes([STREAM[-1] ^ 1]), "incorrect data check"),
+    "no stream of zlib": (b"\0" + STREAM[1:], "incorrect header check"),
+    "an unknown filter": (zlib.compress(ROWS[:251] + b"\5" + ROWS[252:]), "a row has the unknown filter 5"),
+}
+
+
+@pytest.mark.parametrize(("stream", "message"), DAMAGED.values(), ids=list(DAMAGED))
+@pytest.mark.parametrize("large", [True, False], ids=["large", "small"])
+def test_damaged_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: bytes, message: str, large: bool
+) -> None:
+    monkeypatch.setattr(rasters, "LARGE", 50_000 if large else 50_001)
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    header, end = chunk(b"IHDR", struct.pack(">IIBBBBB", 250, 200, 8, GREY, 0, 0, 0)), chunk(b"IEND", b"")
+    path = tmp_path / "map.png"
+    path.write_bytes(PNG + header + chunk(b"IDAT", stream) + end)
+    with pytest.raises(FormatError, match=f": the PNG cannot be decoded: .*{message}"):
+        read_raster(path)
+    # what comes behind a stream that is whole is no part of it, nor are pixels in another place
+    path.write_bytes(PNG + header + chunk(b"IDAT", STREAM + b"\0\1") + end)
+    assert read_raster(path).pixels.sum() == 200 * 250 * 251 // 2
+    split = chunk(b"IDAT", STREAM[:60]) + chunk(b"tEXt", b"a\0b") + chunk(b"IDAT", STREAM[60:])
+    path.write_bytes(PNG + header + split + end)
+    with pytest.raises(FormatError, match="bytes of pixels, found"):
+        read_raster(path)
 
 
 @pytest.mark.parametrize("array", [np.repeat(IDS, 2000, 1), np.tile(COLOURS, (120, 90, 1))], ids=["grey", "rgb"])
