@@ -8,16 +8,16 @@ Whatever is not read for certain, `cvbench.kernels.scanning` says what, is None 
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from io import BufferedReader
 from itertools import count
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -179,20 +179,31 @@ class Memory:
 
 
 class File:
-    """A text in an open file, of which each thread holds the stretch that it reads."""
+    """A text in a file, which each thread opens for itself and of which it holds the stretch that it reads."""
 
-    def __init__(self, file: BufferedReader) -> None:
-        self._descriptor = file.fileno()
-        self.size = os.fstat(self._descriptor).st_size
-        self._buffers = threading.local()
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.size = Path(path).stat().st_size
+        self._own = threading.local()
+        self._opened = ExitStack()
+
+    def __enter__(self) -> File:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
 
     def window(self, start: int, length: int, /) -> tuple[Text, int]:
         """Exactly `length` bytes, or all to the end; this thread's next window takes their place."""
-        buffer: Text | None = getattr(self._buffers, "buffer", None)
-        if buffer is None or len(buffer) <= length:
-            buffer = self._buffers.buffer = np.empty(length + 1, np.uint8)
-        n = 0
-        while n < length and (more := os.preadv(self._descriptor, [buffer.data[n:length]], start + n)):
+        if not hasattr(self._own, "file"):
+            file = Path(self._path).open("rb", buffering=0)  # noqa: SIM115  # closed with those of all threads
+            self._own.file = self._opened.enter_context(file)
+            self._own.buffer = np.empty(0, np.uint8)
+        if len(self._own.buffer) <= length:
+            self._own.buffer = np.empty(length + 1, np.uint8)
+        buffer, n = self._own.buffer, 0
+        self._own.file.seek(start)
+        while n < length and (more := self._own.file.readinto(buffer.data[n:length])):
             n += more
         buffer[n] = 0
         return buffer[: n + 1], start

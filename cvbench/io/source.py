@@ -154,8 +154,8 @@ class Document:
 
         if self._read is not None or self.path is None:
             return scan_whole_list(Memory(self._with_zero()), form, use, keep)
-        with _opened(self.path) as file:
-            return scan_whole_list(File(file), form, use, keep)
+        with _opened(self.path), File(self.path) as file:
+            return scan_whole_list(file, form, use, keep)
 
     def scan_object(
         self, lists: Mapping[str, tuple[Form, Callable[[Rows], U]]]

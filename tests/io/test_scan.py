@@ -87,9 +87,9 @@ def test_wherever_the_text_is_cut(block: int, indent: int | None, small: pytest.
     assert scanned(b" " + text + b"\n ") == wanted(data)
     path = tmp_path / "list.json"
     path.write_bytes(text)
-    with path.open("rb") as file:
-        found: list[Any] = []
-        assert scan_whole_list(File(file), Form(FORM), records, lambda part, _: found.extend(part))
+    found: list[Any] = []
+    with File(str(path)) as file:
+        assert scan_whole_list(file, Form(FORM), records, lambda part, _: found.extend(part))
     assert found == wanted(data)
 
 
