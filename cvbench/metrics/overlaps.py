@@ -120,7 +120,7 @@ def _count(a: Rgb | NDArray[Any], b: Rgb | NDArray[Any], bits: NDArray[np.uint8]
     if not len(bits) and total < MANY and not isinstance(a, Rgb) and not isinstance(b, Rgb):
         table = np.zeros(SIDE * SIDE, np.int32)
         start = int(count_small(a_flat, b_flat, layout, marks, table))
-        found = np.flatnonzero(table != 0)  # an eighth of the time that integers take
+        found = np.flatnonzero(table != 0)  # a sixth of the time that integers take
         tables.append(np.stack([found // SIDE, found % SIDE, np.zeros_like(found), table[found]], axis=1))
     slots = SLOTS
     while start < total:

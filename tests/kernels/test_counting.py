@@ -38,6 +38,27 @@ def test_small_values_are_counted_up_to_the_first_that_is_not(value, at, side):
     assert pairs_of(table) == expected
 
 
+@pytest.mark.parametrize("value", [-1, SIDE, 9999])
+@pytest.mark.parametrize("at", [0, 7, 8, 30, AHEAD - 1, AHEAD, AHEAD + 30])
+@pytest.mark.parametrize("longest", [1, 60])
+def test_values_of_narrow_types_are_counted_as_far(value, at, longest):
+    rng = np.random.default_rng(at)
+    maps = [np.repeat(rng.integers(0, SIDE, AHEAD + 40), longest)[: AHEAD + 40].astype(np.int16) for _ in range(2)]
+    table = np.zeros(SIDE * SIDE, np.int32)
+    maps[at % 2][at] = value
+    assert count_small(*maps, line(AHEAD + 40), MARKS, table) == at
+    assert pairs_of(table) == overlaps(maps[0][:at], maps[1][:at])
+
+
+def test_regions_and_noise_in_one_map():
+    rng = np.random.default_rng(0)
+    parts = [np.repeat(rng.integers(0, SIDE, AHEAD), times)[:AHEAD] for times in (1, 200, 9, 1, 400, 17, 16, 15)]
+    a = np.concatenate(parts).astype(np.uint8)
+    table = np.zeros(SIDE * SIDE, np.int32)
+    assert count_small(a, a[::-1].copy(), line(len(a)), MARKS, table) == len(a)
+    assert pairs_of(table) == overlaps(a, a[::-1])
+
+
 def test_small_values_are_added_to_what_the_table_has():
     table = np.zeros(SIDE * SIDE, np.int32)
     for _ in range(2):
@@ -100,9 +121,10 @@ def test_runs_of_any_length_anywhere(n, longest):
     a, b = (np.repeat(rng.integers(0, 4, n), rng.integers(1, longest + 1, n))[:n] for _ in range(2))
     colours = np.stack([a, b % 2, b], axis=-1).astype(np.uint8)
     ids = a + 256 * (b % 2) + 65536 * b
-    table = np.zeros(SIDE * SIDE, np.int32)
-    assert count_small(a.astype(np.uint8), b, line(n), MARKS, table) == n
-    assert pairs_of(table) == overlaps(a, b)
+    for other in (b, b.astype(np.uint8)):
+        table = np.zeros(SIDE * SIDE, np.int32)
+        assert count_small(a.astype(np.uint8), other, line(n), MARKS, table) == n
+        assert pairs_of(table) == overlaps(a, b)
     for first, steps in ((ids, (1, 1)), (colours.ravel(), (3, 3)), (np.repeat(colours, 2, 0).ravel(), (6, 3))):
         keys, counts = np.empty((64, 3), np.int64), np.zeros(64, np.int64)
         layout = np.array([1, n, 0, 0, *steps, 0, 0, 1, 1])
