@@ -14,11 +14,11 @@ from typing import get_args
 import numpy as np
 
 from cvbench.errors import InputError, did_you_mean
-from cvbench.io import IouType
+from cvbench.io import IouType, read_detections, read_ground_truth
 from cvbench.kernels import KERNELS
 from cvbench.kernels.caching import can_keep, folder_of_kernels
 from cvbench.metrics.boundary import boundary_f, region_bands
-from cvbench.metrics.detection import Progress
+from cvbench.metrics.detection import DetectionParams, Progress, match
 from cvbench.metrics.detection_ap import DetectionAP
 from cvbench.metrics.heatmaps import Decoding, Encoding, decode_heatmaps, encode_heatmaps
 from cvbench.metrics.masks import (
@@ -147,6 +147,7 @@ def _functions() -> None:
     oks([[[0, 0]], [[3, 4]]], [[[0, 0, 2]]], area=[100], boxes=boxes[:1], sigmas=[0.25])
     greedy_match([[0.9, 0.6], [0.8, 0.0]], [0.5, 0.7])
     _masks()
+    _matches()
     _heatmaps()
     procrustes_align(np.ones((1, 4, 3)), np.eye(4, 3)[None])
     for dtype in (np.uint8, np.int32, np.int64):
@@ -178,7 +179,16 @@ def _masks() -> None:
     gt = {"boxes": boxes, "labels": [1, 1], "masks": bitmaps, "keypoints": points}
     for iou_type in get_args(IouType):
         pred = gt | {"scores": [0.9, 0.8]}
-        DetectionAP(iou_type, threads=1).update(gt | {"area": [100.0, 100.0]}, pred).compute()
+        first, second = (DetectionAP(iou_type, threads=1).update(gt | {"area": [100.0] * 2}, pred) for _ in range(2))
+        first.merge(second).compute()  # scores of the one after those of the other are in no order
+
+
+def _matches() -> None:
+    """Ask which boxes were matched, as `cvbench.compat` does."""
+    with _folder() as folder:
+        gt_file, pred_file, _ = next(samples("coco.bbox", folder))
+        gt = read_ground_truth(gt_file, "bbox").columns
+        match(gt, read_detections(pred_file, gt, "bbox").columns, DetectionParams(), threads=1, partners=True)
 
 
 def _heatmaps() -> None:
