@@ -160,7 +160,7 @@ def test_colours_mean_ids(layout):
 @pytest.mark.parametrize("ids", [5000, 2**40])
 def test_more_pairs_than_the_first_table_holds(ids):
     rng = np.random.default_rng(0)
-    shape = (100, 300) if JIT else (20, 100)
+    shape = (100, 300) if JIT else (60, 100)
     gt, pred = (rng.integers(-5, ids, shape) for _ in range(2))
     expected = naive.overlaps(gt, pred)
     assert len(expected) > SLOTS
