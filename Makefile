@@ -28,9 +28,9 @@ test: setup
 	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest -n auto
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n auto
 
-# Compares with other packages; about 25 minutes. `make bench SIZES=50k` or `ROWS=boxes,pq` do some of it. A run that was stopped
+# Compares with other packages; more than half an hour. `make bench SIZES=50k` or `ROWS=boxes,pq` do some of it. A run that was stopped
 # goes on; what has been measured stays until sources or packages change. A complete one writes leaderboards/speed.* and the README.
-# Packages that cannot be installed here are left out.
+# Where pip cannot install all of the packages, those that are there take part.
 bench: setup
 	-PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/pytest -v tests/bench $(if $(SIZES),--sizes=$(SIZES)) $(if $(ROWS),--rows=$(ROWS)) $(if $(PROCESSES),--processes=$(PROCESSES))
