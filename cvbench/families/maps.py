@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from threading import Lock
+from threading import Lock, local
 from typing import Any, Generic, TypeVar
 
 from cvbench.columns import Int
 from cvbench.errors import CvbenchError, FormatError
 from cvbench.io.label_maps import MapSet, digest_of, pairing_problems
 from cvbench.io.problems import Problem
-from cvbench.io.rasters import Raster
+from cvbench.io.rasters import Memory, Raster
 from cvbench.kernels import map_ranges
 from cvbench.metrics.detection import Progress
 from cvbench.metrics.overlaps import Rgb
@@ -41,9 +41,9 @@ class Side:
         """What messages call a map."""
         return self.maps.where(int(self.rows[number]))
 
-    def read(self, number: int) -> Raster:
-        """The map itself; raises FormatError or InputError."""
-        return self.maps.read(int(self.rows[number]))
+    def read(self, number: int, memory: Memory) -> Raster:
+        """The map itself, until the next one is read with this memory; raises FormatError or InputError."""
+        return self.maps.read(int(self.rows[number]), memory)
 
     def input(self, hashes: Sequence[tuple[str, int]], listing: tuple[str, str, int] | None = None) -> Input:
         """What a result says of this side.
@@ -114,12 +114,15 @@ def compare_maps(
     threads, progress
         As `cvbench.score` takes them.
     """
-    n, done, lock = len(gt.rows), 0, Lock()
+    n, done, lock, own = len(gt.rows), 0, Lock(), local()
     pairs: list[Pair[T]] = [Pair(None, [])] * n
 
     def run(start: int, stop: int) -> None:
+        if not hasattr(own, "memories"):
+            own.memories = Memory(), Memory()
         for number in range(start, stop):
-            pairs[number] = _compared(number, gt, pred, compare, None if sizes is None else sizes[number].tolist())
+            size = None if sizes is None else sizes[number].tolist()
+            pairs[number] = _compared(number, gt, pred, own.memories, compare, size)
 
     def finished(items: int) -> None:
         nonlocal done
@@ -132,12 +135,14 @@ def compare_maps(
     return pairs
 
 
-def _compared(number: int, gt: Side, pred: Side, compare: Compare[T], size: list[int] | None) -> Pair[T]:
+def _compared(
+    number: int, gt: Side, pred: Side, memories: tuple[Memory, Memory], compare: Compare[T], size: list[int] | None
+) -> Pair[T]:
     places = gt.where(number), pred.where(number)
     rasters, problems = [], []
-    for side in (gt, pred):
+    for side, memory in zip((gt, pred), memories, strict=True):
         try:
-            rasters.append(side.read(number))
+            rasters.append(side.read(number, memory))
         except CvbenchError as error:
             problems.append(Problem(error.where, error.message))
     if problems:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,13 +21,20 @@ from numpy.typing import NDArray
 from cvbench.columns import Int
 from cvbench.errors import CvbenchError, FormatError, InputError
 from cvbench.io.problems import Problem, refuse, suggestion
-from cvbench.io.rasters import Raster, array_of, map_problem, read_raster
+from cvbench.io.rasters import Memory, Raster, array_of, map_problem, read_raster
 
 MapSource = str | os.PathLike[str] | Mapping[Any, Any] | Sequence[Any] | NDArray[Any]
 MapName = Literal["stem", "path"]
 
 SUFFIXES = (".png", ".npy")
 """Endings of the files of a folder that are maps."""
+
+
+class Read(Protocol):
+    """How a map is read."""
+
+    def __call__(self, i: int, memory: Memory | None = None, /) -> Raster:
+        """Map *i*; see `MapSet`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,8 @@ class MapSet:
         What messages call each map: a path, or ``gt[3]``.
     read : callable
         ``read(i)`` is map *i* as a `Raster`; the hash of an array is that of its type, shape and content. It may be
-        called from many threads. Raises FormatError or InputError where there is no map.
+        called from many threads. Raises FormatError or InputError where there is no map. ``read(i, memory)`` is as
+        that of `read_raster`.
     ignored : int
         Files of the folder that are not among the maps.
     """
@@ -55,7 +63,7 @@ class MapSet:
     path: str | None
     names: tuple[str, ...]
     places: tuple[str, ...]
-    read: Callable[[int], Raster]
+    read: Read
     ignored: int = 0
 
     def __len__(self) -> int:
@@ -217,7 +225,7 @@ def _folder(folder: str, suffix: str, by: MapName) -> MapSet:
         raise FormatError(_no_maps(others, suffix), where=folder)
     names = tuple(sorted(found))
     places = tuple(found[name] for name in names)
-    return MapSet(folder, folder, names, places, lambda i: read_raster(places[i]), len(others))
+    return MapSet(folder, folder, names, places, lambda i, memory=None: read_raster(places[i], memory), len(others))
 
 
 def _files(folder: str) -> Iterator[str]:
@@ -281,7 +289,7 @@ def _archive(stored: Any, path: str) -> MapSet:
             return _stack(only, path, path, FormatError)
     names = tuple(sorted(stored.files))
     places = tuple(f"{path}[{name!r}]" for name in names)
-    return MapSet(path, path, names, places, lambda i: _raster(member(names[i]), places[i], FormatError))
+    return MapSet(path, path, names, places, lambda i, _=None: _raster(member(names[i]), places[i], FormatError))
 
 
 # Arrays --------------------------------------------------------------------------------------------------------------
@@ -305,7 +313,9 @@ def _in_memory(maps: list[Any], names: tuple[str, ...], places: list[str], argum
     for value, place in zip(maps, places, strict=True):
         if not hasattr(value, "shape"):
             raise InputError(f"found {type(value).__name__}, expected an array", where=place)
-    return MapSet(argument, None, names, tuple(places), lambda i: _raster(_array(maps[i]), places[i], InputError))
+    return MapSet(
+        argument, None, names, tuple(places), lambda i, _=None: _raster(_array(maps[i]), places[i], InputError)
+    )
 
 
 def _stack(array: NDArray[Any], name: str, path: str | None, error: type[CvbenchError]) -> MapSet:
@@ -319,7 +329,7 @@ def _stack(array: NDArray[Any], name: str, path: str | None, error: type[Cvbench
     if problem is not None:
         raise error(f"each map of the stack: {problem}", where=name)
     places = tuple(f"{name}[{i}]" for i in range(len(array)))
-    return MapSet(name, path, _numbers(len(array)), places, lambda i: _raster(array[i], places[i], error))
+    return MapSet(name, path, _numbers(len(array)), places, lambda i, _=None: _raster(array[i], places[i], error))
 
 
 def _raster(array: NDArray[Any], where: str, error: type[CvbenchError]) -> Raster:

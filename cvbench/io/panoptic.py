@@ -283,7 +283,7 @@ def _maps(records: Sequence[Any], document: Document, folder: str) -> MapSet:
     require(all(file_name_rule(name) is None for name in names))
     places = tuple(str(Path(folder) / name) for name in names)
     require(all(map(os.path.isfile, places)))  # 2 µs each, a `Path` takes 6
-    return MapSet(document.name, document.path, names, places, lambda i: read_raster(places[i]))
+    return MapSet(document.name, document.path, names, places, lambda i, memory=None: read_raster(places[i], memory))
 
 
 def _sizes(images: Sequence[Any] | None, image_ids: Any) -> tuple[Int | None, int, int, int]:

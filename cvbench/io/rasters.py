@@ -93,7 +93,23 @@ class Raster:
         return self.pixels.ndim == 3
 
 
-def read_raster(path: str | os.PathLike[str]) -> Raster:
+class Memory:
+    """Where the pixels of one map after another can lie, of one thread.
+
+    Memory that the system gives anew for every map it clears page by page, which takes as long as reading the map.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = np.empty(0, np.uint8)
+
+    def part(self, size: int) -> NDArray[np.uint8]:
+        """(size,) the first bytes; they may hold anything."""
+        if size > len(self._bytes):
+            self._bytes = np.empty(size, np.uint8)
+        return self._bytes[:size]
+
+
+def read_raster(path: str | os.PathLike[str], memory: Memory | None = None) -> Raster:
     """Read one map from a PNG or ``.npy`` file, whose content says which it is.
 
     The file is read once; hash and pixels come from the same bytes. Safe to call from many threads.
@@ -102,6 +118,8 @@ def read_raster(path: str | os.PathLike[str]) -> Raster:
     ----------
     path
         Of a PNG (grey of up to 16 bits, palette, or RGB of 8 bits), or of an ``.npy`` of shape (H, W) or (H, W, 3).
+    memory
+        The pixels may lie in there, until the next map is read with it; None: in memory of their own.
 
     Returns
     -------
@@ -126,7 +144,7 @@ def read_raster(path: str | os.PathLike[str]) -> Raster:
         raise FormatError("this is a folder, expected a PNG or .npy file", where=name)
     stored = read_file(name)
     if stored.startswith(PNG):
-        pixels = _decode_png(stored, name)
+        pixels = _decode_png(stored, name, memory or Memory())
     elif stored.startswith(NPY):
         pixels = _decode_npy(stored, name)
     else:
@@ -220,7 +238,7 @@ class _Picture:
         return (width * self.depth * (3 if self.colour == RGB else 1) + 7) // 8
 
 
-def _decode_png(stored: bytes, name: str) -> NDArray[Any]:
+def _decode_png(stored: bytes, name: str, memory: Memory) -> NDArray[Any]:
     picture = _examined(stored)
     if isinstance(picture, str):
         raise FormatError(picture, where=name)
@@ -228,7 +246,7 @@ def _decode_png(stored: bytes, name: str) -> NDArray[Any]:
         return _decoded_by_pillow(stored, picture, name)  # who says so
     raw = _inflated(picture, name)
     usual = picture.plain and picture.width * picture.height >= LARGE
-    return _decoded(picture, raw) if usual else _decoded_by_pillow(stored, picture, name)
+    return _decoded(picture, raw, memory) if usual else _decoded_by_pillow(stored, picture, name)
 
 
 def _inflated(picture: _Picture, name: str) -> bytes:
@@ -252,12 +270,14 @@ def _inflated(picture: _Picture, name: str) -> bytes:
     return raw
 
 
-def _decoded(picture: _Picture, raw: bytes) -> NDArray[Any]:
+def _decoded(picture: _Picture, raw: bytes, memory: Memory) -> NDArray[Any]:
     """The pixels of all rows and their filters."""
     height, width, depth = picture.height, picture.row_bytes(picture.width), picture.depth
     filtered = np.frombuffer(raw, np.uint8).reshape(height, 1 + width)  # refuses any other number of bytes
-    out = np.empty((1 + height, width), np.uint8)
-    unfilter(filtered, 3 if picture.colour == RGB else max(depth // 8, 1), out)
+    scratch = width // 8 * 8 + 8
+    buffer = memory.part(scratch + (1 + height) * width)
+    out = buffer[scratch:].reshape(1 + height, width)
+    unfilter(filtered, 3 if picture.colour == RGB else max(depth // 8, 1), buffer[:scratch], out)
     rows = out[1:]
     if picture.colour == RGB:
         return rows.reshape(height, picture.width, 3)

@@ -207,7 +207,7 @@ def pngs(draw: st.DrawFn, damaged: bool = False) -> bytes:
 def test_pixels_of_every_form_are_decoded_as_by_pillow(stored: bytes) -> None:
     picture = rasters._examined(stored)
     assert isinstance(picture, rasters._Picture)
-    found = rasters._decoded(picture, rasters._inflated(picture, "map.png"))
+    found = rasters._decoded(picture, rasters._inflated(picture, "map.png"), rasters.Memory())
     assert picture.plain == (b"tEXt" not in stored)
     np.testing.assert_array_equal(found, rasters._decoded_by_pillow(stored, picture, "map.png"), strict=True)
 
@@ -220,7 +220,7 @@ def test_damaged_pixels_with_sound_checksums_are_refused_or_those_of_pillow(stor
         raw = rasters._inflated(picture, "map.png")
     except FormatError:
         return
-    found = rasters._decoded(picture, raw)
+    found = rasters._decoded(picture, raw, rasters.Memory())
     np.testing.assert_array_equal(found, rasters._decoded_by_pillow(stored, picture, "map.png"), strict=True)
 
 
@@ -268,3 +268,15 @@ def test_large_maps_are_read_without_pillow(tmp_path: Path, monkeypatch: pytest.
     assert array.shape[0] * array.shape[1] >= rasters.LARGE
     monkeypatch.setattr(rasters, "_decoded_by_pillow", None)
     np.testing.assert_array_equal(read_raster(path).pixels, array, strict=True)
+
+
+def test_maps_of_one_memory_are_read_one_after_another(tmp_path: Path) -> None:
+    rng, memory = np.random.default_rng(0), rasters.Memory()
+    maps = [rng.integers(0, 9, shape).astype(np.uint8) for shape in ((300, 200), (190, 210, 3), (400, 100), (2, 2))]
+    for n, array in enumerate(maps):
+        path = tmp_path / f"{n}.png"
+        path.write_bytes(saved(array))
+        np.testing.assert_array_equal(read_raster(path, memory).pixels, array, strict=True)
+    first, second = (read_raster(tmp_path / "0.png").pixels for _ in range(2))
+    assert not np.shares_memory(first, second)
+    assert np.shares_memory(*(read_raster(tmp_path / f"{n}.png", memory).pixels for n in (0, 1)))
