@@ -123,8 +123,7 @@ def _works() -> dict[str, Callable[[], None]]:
 
 def _counted() -> tuple[int, int]:
     """How many kernels this process has loaded and compiled so far."""
-    stats = [kernel.stats for kernel in KERNELS]
-    return sum(sum(own.cache_hits.values()) for own in stats), sum(sum(own.cache_misses.values()) for own in stats)
+    return sum(kernel.loaded for kernel in KERNELS), sum(kernel.compiled for kernel in KERNELS)
 
 
 def _score_samples(task: str) -> None:

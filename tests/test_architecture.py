@@ -61,7 +61,7 @@ but imports them when they are asked for."""
 
 OUTSIDE = {
     "errors": set[str](),
-    "kernels": {"numpy", "numba"},
+    "kernels": {"numpy", "numba", "llvmlite"},
     "columns": {"numpy"},
     "result": {"numpy", "msgspec"},
     "report": set[str](),
@@ -73,7 +73,7 @@ OUTSIDE = {
 }
 """Everything beside the standard library that the lowest parts may import."""
 
-RUNTIME = {"numpy", "numba", "msgspec", "PIL", "rich", "typer", "zlib_ng"}
+RUNTIME = {"numpy", "numba", "llvmlite", "msgspec", "PIL", "rich", "typer", "zlib_ng"}
 OPTIONAL = {"distributed", "pandas", "tabulate", "torch", "fvcore", "safetensors", "matplotlib", "h5py", "pyarrow"}
 
 

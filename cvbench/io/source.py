@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from cvbench.errors import FormatError, InputError
 from cvbench.io.problems import suggestion
+from cvbench.kernels import compiled
 
 if TYPE_CHECKING:
     from cvbench.io.scan import Form, Rows
@@ -233,13 +234,6 @@ def _is_large(path: str) -> bool:
         return False
     with _opened(path) as file:
         return not file.peek(2).startswith(GZIP)
-
-
-def compiled() -> bool:
-    """Whether kernels are machine code: as plain Python a scan takes longer than decoding."""
-    import numba
-
-    return not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # the module makes it when imported
 
 
 def _source_of(path: str | None, stored: bytes | None) -> Source:

@@ -11,15 +11,17 @@ torch's threads.)
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import update_wrapper
 from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.kernels.caching import CONFIG, KernelCache
+from cvbench.kernels.loading import Entry, find_entry, parts, usable
 
 Float = NDArray[np.float64]
 Index = NDArray[np.int32]
@@ -28,21 +30,121 @@ Bool = NDArray[np.bool_]
 
 F = TypeVar("F", bound=Callable[..., object])
 
-KERNELS: list[Any] = []
-"""Numba's dispatchers of all kernels of the modules that were imported so far; none where kernels run as Python."""
+KERNELS: list[Kernel] = []
+"""All kernels of the modules that were imported so far; none where kernels run as Python."""
+
+
+class Kernel:
+    """A function that is compiled on its first call.
+
+    Where it was compiled before and Numba is not loaded, it is called by its entry; else by Numba's dispatcher. Other
+    kernels may call it as if it were one.
+
+    Attributes
+    ----------
+    entries
+        By the types of arguments, how machine code is called without Numba, or None where it cannot be.
+    """
+
+    def __init__(self, function: Callable[..., object], counts: bool) -> None:
+        update_wrapper(self, function)
+        self._function, self._counts = function, counts
+        self.entries: dict[tuple[Any, ...], Entry | None] = {}
+        self._dispatcher: Any = None
+        self._lock = threading.RLock()
+        self._kept = 0
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it on numbers, arrays and named tuples of them."""
+        kinds: list[Any] = []
+        values: list[Any] = []
+        if usable() and parts(arguments, kinds, values):
+            types = tuple(kinds)
+            if types not in self.entries:
+                self.entries[types] = find_entry(self._function, types)
+            entry = self.entries[types]
+            if entry is not None:
+                return entry(values)
+        dispatcher = self._dispatcher or self.dispatcher
+        returned = dispatcher(*arguments)
+        if len(dispatcher.overloads) > self._kept:
+            from cvbench.kernels.caching import keep_entry
+
+            self._kept = len(dispatcher.overloads)
+            keep_entry(dispatcher, arguments)
+        return returned
+
+    @property
+    def dispatcher(self) -> Any:
+        """Numba's dispatcher."""
+        with self._lock:
+            if self._dispatcher is None:
+                import numba
+
+                from cvbench.kernels.caching import KernelCache
+
+                compiler: Any = numba.njit  # whose types lack `_nrt`
+                made = compiler(nogil=True, error_model="numpy", _nrt=self._counts)(self._function)
+                made._cache = KernelCache(self._function)  # noqa: SLF001  # where Numba would put its own
+                self._dispatcher = made
+        return self._dispatcher
+
+    @property
+    def loaded(self) -> int:
+        """For how many combinations of types machine code was there already."""
+        entries = sum(entry is not None for entry in self.entries.values())
+        return entries + (sum(self.dispatcher.stats.cache_hits.values()) if self._dispatcher else 0)
+
+    @property
+    def compiled(self) -> int:
+        """For how many combinations of types it was compiled in this process."""
+        return sum(self.dispatcher.stats.cache_misses.values()) if self._dispatcher else 0
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What Numba takes it for where other kernels call it."""
+        import numba
+
+        return numba.types.Dispatcher(self.dispatcher)
 
 
 def kernel(function: F) -> F:
-    """Compile `function` on its first call and keep the machine code on disk.
+    """Compile `function`, which makes no arrays, on its first call and keep the machine code on disk.
 
     Division by zero gives inf or NaN as in NumPy. Never ``fastmath``: it reorders sums and fuses multiplications with
     additions, and the figures of a reference evaluator are equal to the last bit or they are not equal.
+
+    References to arrays are not counted. Numba counts them in nearly every call of one kernel by another, with atomic
+    instructions on one word that all threads share; whoever calls from Python holds the arrays until the call returns.
     """
-    compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
-    if not CONFIG.DISABLE_JIT:
-        compiled._cache = KernelCache(function)  # noqa: SLF001  # where Numba would put its own
-        KERNELS.append(compiled)
-    return cast(F, compiled)
+    return _compiled(function, counts=True)
+
+
+def allocating_kernel(function: F) -> F:
+    """A `kernel` that makes arrays, whose references are counted: not for what is called for each item."""
+    return _compiled(function, counts=True)
+
+
+def _compiled(function: F, counts: bool) -> F:
+    if not compiled():
+        return function
+    KERNELS.append(Kernel(function, counts))
+    return cast(F, KERNELS[-1])
+
+
+def compiled() -> bool:
+    """Whether kernels are machine code, not plain Python."""
+    if usable():
+        return True
+    import numba
+
+    return not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # the module makes it when imported
+
+
+def compile_seconds() -> float:
+    """How long this process has compiled kernels so far."""
+    caching = sys.modules.get("cvbench.kernels.caching")
+    return caching.COMPILING.duration if caching is not None and caching.COMPILING.done else 0.0
 
 
 def available_threads() -> int:

@@ -11,49 +11,116 @@ before it loads anything, which takes 0.3 s. So kernels have their own, with the
 - A file is named after everything that its machine code depends on: the sources of the kernel's module and of those
   that it imports, types, processor, versions and flags. So a file is right or absent, never out of date.
 - A file begins with its hash. One that is damaged is compiled anew and replaced.
+
+A kernel has up to two files: one for Numba's dispatcher and for other kernels, and an entry for processes without
+Numba, see `cvbench.kernels.loading`.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import pickle
 import re
-import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, ClassVar
 
 import numba
-from numba.core import compiler, serialize
+from llvmlite import binding
+from numba.core import compiler, event, serialize
 from numba.core.caching import _Cache
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.runtime.nrt import rtsys
-from numba.misc.appdirs import AppDirs
 
-SUFFIX = ".kernel"
-"""How the names of files end."""
+from cvbench.kernels.loading import KERNEL, entry_name, file_name, folders, parts, processor, read, symbol
 
-HASH = hashlib.sha256().digest_size
-"""Bytes at the start of a file."""
-
-IMPORTED = re.compile(r"^from (cvbench\.kernels(?:\.\w+)?) import ", re.MULTILINE)
-"""How a module of kernels names another one."""
-
-FLAGS = ("BOUNDSCHECK", "DEBUGINFO_DEFAULT", "ENABLE_AVX", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE")
-"""Settings of Numba that change machine code."""
-
+FLAGS = {
+    "BOUNDSCHECK": (None, 0),
+    "DEBUGINFO_DEFAULT": (0,),
+    "ENABLE_AVX": (1,),
+    "LOOP_VECTORIZE": (1,),
+    "OPT": (3,),
+    "SLP_VECTORIZE": (0,),
+}
+"""Settings of Numba that change machine code, and those values of them with which entries are made."""
 
 CONFIG: Any = numba.config
 COMPILED: Any = compiler.CompileResult
 PICKLE: Any = serialize
-FOLDERS: Any = AppDirs
+LISTENER: Any = event.TimingListener
 """Parts of Numba, which carry no types."""
+
+OLDEST = (17,)
+"""The version of LLVM from which on `MEMORY` is its language."""
+
+RETURNED: dict[Any, str] = {numba.types.none: "", numba.int64: "q", numba.float64: "d", numba.boolean: "?"}
+"""Formats of `struct` of what entries may return, alone or in a tuple."""
+
+SAFE = re.compile(
+    r"llvm\.(mem|[su](min|max|add|sub|mul)|abs|fabs|ct|masked|vector\.reduce|x86\.atomic|assume|lifetime|experimental)"
+)
+"""What entries may call: functions of LLVM that become instructions, or calls that every C library has."""
+
+MEMORY = """
+declare ptr @malloc(i64)
+declare void @free(ptr)
+
+define ptr @NRT_MemInfo_alloc_aligned(i64 %size, i32 %align) {
+  %step = zext i32 %align to i64
+  %more = add i64 %step, 64
+  %all = add i64 %size, %more
+  %block = call ptr @malloc(i64 %all)
+  %none = icmp eq ptr %block, null
+  br i1 %none, label %end, label %fill
+fill:
+  %address = ptrtoint ptr %block to i64
+  %after = add i64 %address, %more
+  %over = urem i64 %after, %step
+  %data = sub i64 %after, %over
+  %fields = insertvalue [5 x i64] [i64 1, i64 0, i64 0, i64 0, i64 0], i64 %data, 3
+  %sized = insertvalue [5 x i64] %fields, i64 %size, 4
+  store [5 x i64] %sized, ptr %block
+  br label %end
+end:
+  ret ptr %block
+}
+
+define void @NRT_MemInfo_call_dtor(ptr %block) {
+  call void @free(ptr %block)
+  ret void
+}
+"""
+"""What Numba's runtime does for arrays that a kernel makes for itself: a block with a count of references, destructor,
+its argument, address of the data and their size, followed by the data."""
 
 
 class CacheWarning(UserWarning):
     """Compiled kernels cannot be kept: this process works as any other, but every process compiles them anew."""
+
+
+class Compiling(LISTENER):  # type: ignore[misc]  # as above
+    """Measures how long kernels are compiled, without the garbage collector meanwhile: it takes an eighth of it."""
+
+    def on_start(self, what: Any) -> None:
+        """Stop collecting with the outermost kernel."""
+        if self._depth == 0:
+            self._collects = gc.isenabled()
+            gc.disable()
+        super().on_start(what)
+
+    def on_end(self, what: Any) -> None:
+        """Go on collecting."""
+        super().on_end(what)
+        if self._depth == 0 and self._collects:
+            gc.enable()
+
+
+COMPILING = Compiling()
+event.register("numba:compile", COMPILING)  # type: ignore[no-untyped-call]
 
 
 class KernelCache(_Cache):
@@ -80,7 +147,7 @@ class KernelCache(_Cache):
         """The compiled function for these types, None where there is none."""
         name = self._name(sig, target_context.codegen())
         for folder in folders():
-            stored = _read(folder / name)
+            stored = read(folder / name)
             if stored is not None:
                 # Machine code needs the memory of Numba's runtime and nothing else. That Numba declares all that it
                 # can compile costs 0.3 s.
@@ -93,18 +160,7 @@ class KernelCache(_Cache):
         """Keep a compiled function, or warn, once, that it cannot be kept."""
         if data.library.has_dynamic_globals:
             return  # it holds addresses of this process
-        name = self._name(sig, data.codegen)
-        content: bytes = PICKLE.dumps(data._reduce())  # noqa: SLF001  # as Numba's own cache does
-        for folder in folders():
-            if folder in self.refused:
-                continue
-            try:
-                _write(folder / name, content)
-            except OSError as error:
-                self.refused[folder] = error.strerror or str(error)
-            else:
-                return
-        _warn_once()
+        keep(self._name(sig, data.codegen), PICKLE.dumps(data._reduce()))  # noqa: SLF001  # as Numba's own cache does
 
     def enable(self) -> None:
         """Kernels are always kept where they can be."""
@@ -117,26 +173,57 @@ class KernelCache(_Cache):
 
     def _name(self, sig: Any, codegen: Any) -> str:
         """The name of the file, by all that the machine code depends on."""
-        module = self._function.__module__
-        parts = (
-            sources_hash(module),
-            self._function.__qualname__,
-            self._function.__code__.co_firstlineno,
-            str(sig),
-            codegen.magic_tuple(),
-            (sys.implementation.cache_tag, numba.__version__),
-            [(name, getattr(CONFIG, name, None)) for name in FLAGS],
-        )
-        digest = hashlib.sha256(repr(parts).encode()).hexdigest()
-        return f"{module.rpartition('.')[2]}.{self._function.__name__}-{digest[:24]}{SUFFIX}"
+        flags = [(name, getattr(CONFIG, name, None)) for name in FLAGS]
+        return file_name(KERNEL, self._function, str(sig), codegen.magic_tuple(), numba.__version__, flags)
 
 
-def folders() -> list[Path]:
-    """Where kernels are looked for and kept, in this order."""
-    if CONFIG.CACHE_DIR:
-        return [Path(CONFIG.CACHE_DIR) / "cvbench"]
-    user = FOLDERS(appname="numba", appauthor=False).user_cache_dir
-    return [Path(__file__).parent / "__pycache__", Path(user) / "cvbench"]
+def keep_entry(dispatcher: Any, arguments: Sequence[Any]) -> None:
+    """Keep the entry for arguments of these types, which the dispatcher was called with, unless it is there already."""
+    kinds: list[Any] = []
+    usual = all(getattr(CONFIG, name) in FLAGS[name] for name in FLAGS) and binding.llvm_version_info >= OLDEST
+    if not usual or not parts(arguments, kinds, []):
+        return
+    compiled = dispatcher.overloads.get(tuple(map(numba.typeof, arguments)))
+    name = entry_name(dispatcher.py_func, kinds)
+    if compiled is None or any(read(folder / name) for folder in folders()):
+        return
+    if compiled.codegen.magic_tuple() == processor() and not compiled.library.has_dynamic_globals:
+        with global_compiler_lock:
+            content = _entry(compiled, symbol(name))
+        if content is not None:
+            keep(name, content)
+
+
+def _entry(compiled: Any, name: str) -> bytes | None:
+    """A file's content: what is returned, a line, and machine code that needs nothing of Numba; None where it does."""
+    returned = _format(compiled.signature.return_type)
+    generator = compiled.codegen
+    module = compiled.library._get_module_for_linking().clone()  # noqa: SLF001  # what other kernels get of it
+    if any(function.name.startswith("NRT_MemInfo") for function in module.functions):
+        module.link_in(binding.parse_assembly(MEMORY))
+    for value in (*module.functions, *module.global_variables):
+        if not value.is_declaration:
+            value.linkage = "internal"
+    main = module.get_function(compiled.fndesc.llvm_func_name)
+    main.name, main.linkage = name, "external"
+    passes = binding.create_new_module_pass_manager()
+    passes.add_global_dead_code_eliminate_pass()
+    machine = generator._tm  # noqa: SLF001  # the one that compiled it
+    passes.run(module, binding.create_pass_builder(machine, binding.create_pipeline_tuning_options()))
+    called = {function.name for function in module.functions if function.is_declaration} - {"malloc", "free"}
+    foreign = [value.name for value in module.global_variables if value.is_declaration]
+    if returned is None or foreign or not all(map(SAFE.match, called)):
+        return None
+    content: bytes = returned.encode() + b"\n" + machine.emit_object(module)
+    return content
+
+
+def _format(returned: Any) -> str | None:
+    """What a function returns, as a format of `struct`; None where that is more than numbers."""
+    if isinstance(returned, numba.types.BaseTuple):
+        items = [RETURNED.get(item) for item in list(returned)]  # type: ignore[call-overload]  # as above
+        return None if None in items else f"({''.join(map(str, items))})"
+    return RETURNED.get(returned)
 
 
 def folder_of_kernels() -> Path:
@@ -149,34 +236,18 @@ def can_keep() -> bool:
     return not all(folder in KernelCache.refused for folder in folders())
 
 
-@cache
-def sources_hash(module: str) -> str:
-    """The hash of a module's source and of those of all modules of kernels that it imports."""
-    found: dict[str, bytes] = {}
-    missing = {module}
-    while missing:
-        name = missing.pop()
-        found[name] = _source(name)
-        missing |= set(IMPORTED.findall(found[name].decode())) - found.keys()
-    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()
-
-
-def _source(module: str) -> bytes:
-    """The source of a module, from wherever it was imported."""
-    spec = sys.modules[module].__spec__
-    assert spec is not None, "kernels are in modules"
-    source: bytes = spec.loader.get_data(spec.origin)  # type: ignore[union-attr]  # loaders of files and archives have it
-    return source
-
-
-def _read(path: Path) -> bytes | None:
-    """The content of a file; None where there is none, or another one than was written."""
-    try:
-        stored = path.read_bytes()
-    except OSError:
-        return None  # what cannot be read is compiled, and whether that can be kept is told then
-    content = stored[HASH:]
-    return content if hashlib.sha256(content).digest() == stored[:HASH] else None
+def keep(name: str, content: bytes) -> None:
+    """Write a file, or warn, once, that it cannot be written."""
+    for folder in folders():
+        if folder in KernelCache.refused:
+            continue
+        try:
+            _write(folder / name, content)
+        except OSError as error:
+            KernelCache.refused[folder] = error.strerror or str(error)
+        else:
+            return
+    _warn_once()
 
 
 def _write(path: Path, content: bytes) -> None:

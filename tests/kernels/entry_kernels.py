@@ -1,0 +1,84 @@
+"""Kernels of all kinds of arguments and results."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cvbench.kernels import allocating_kernel, kernel
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
+
+
+@kernel
+def nothing(out: Any) -> None:
+    for i in range(len(out)):
+        out[i] = i
+
+
+@kernel
+def total(values: Any, factor: Any) -> Any:
+    found = 0.0
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            found += values[i, j] * (i + 2 * j)
+    return found * factor
+
+
+@kernel
+def larger(a: Any, b: Any) -> Any:
+    return a > b
+
+
+@kernel
+def chosen(a: Any, b: Any, first: Any) -> Any:
+    return a if first else b
+
+
+@kernel
+def several(a: Any, b: Any, pair: Pair) -> Any:
+    return larger(a, b), a + len(pair.first), b * pair.second, larger(b, a)
+
+
+@kernel
+def steps(values: Any) -> Any:
+    return values.strides[0], values.itemsize, values.shape[-1], values.size
+
+
+@allocating_kernel
+def reversed_sum(values: Any, n: Any) -> Any:
+    kept, counts = np.empty((2, n)), np.zeros(n, np.int64)
+    for i in range(n):
+        kept[1, n - 1 - i] = values[i]
+        counts[i] += i
+    found = 0.0
+    for i in range(n):
+        found += kept[1, i] / (counts[i] + 1)
+    return found
+
+
+@allocating_kernel
+def new(n: Any) -> Any:
+    return np.full(n, 7)
+
+
+def results(with_new: bool) -> list[Any]:
+    """What all kernels return."""
+    out = np.zeros(5, np.int32)
+    grid = np.arange(24.0).reshape(4, 6) / 7
+    fixed = grid.copy()
+    fixed.flags.writeable = False
+    found: list[Any] = [nothing(out), out.tolist()]
+    found += [total(values, 0.3) for values in (grid, grid.T, grid[::2, 1:5:3], fixed, grid[:0], grid.astype("i4"))]
+    found += [total(grid, factor) for factor in (np.float64(0.1), 3, np.int64(-3), True)]
+    found += [larger(1, 2), larger(2.5, 2.0), larger(-(1 << 63), (1 << 63) - 1), larger(np.float64("nan"), 1.0)]
+    found += [chosen(1 << 62, -5, np.bool_(first)) for first in (True, False)]
+    found += [several(3, 0.1, Pair(out, 2.5)), several(-3, 1e300, Pair(grid, -1e300))]
+    found += [steps(out), steps(out[::-2]), steps(np.zeros((0, 3), np.uint8)), steps(grid.T)]
+    found += [reversed_sum(grid.reshape(-1), n) for n in (0, 1, 24)]
+    found += [reversed_sum(np.arange(1e5), 100_000) for _ in range(50)]
+    return [*found, new(3).tolist()] if with_new else found

@@ -1,0 +1,125 @@
+"""Compiled kernels in processes without Numba: the same results, by the same machine code, or Numba after all."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cvbench.kernels.loading import ENTRY, KERNEL
+from mode import JIT
+
+pytestmark = [
+    pytest.mark.skipif(not JIT, reason="kernels run as plain Python"),
+    pytest.mark.skipif(sys.platform != "linux", reason="there are entries on Linux alone"),
+    pytest.mark.skipif("NUMBA_BOUNDSCHECK" in os.environ, reason="there are no entries with settings of Numba"),
+]
+
+
+def fresh(*command: str, cache: Path, cwd: Path | None = None, **settings: str) -> Any:
+    """What a Python program prints as JSON, with the kernels in `cache`."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)} | settings
+    answer = subprocess.run(
+        [sys.executable, *command], env=environment, cwd=cwd, capture_output=True, text=True, check=True
+    )
+    return json.loads(answer.stdout)
+
+
+RESULTS = f"""
+import json, sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from kernels.entry_kernels import results
+print(json.dumps([results("new" in sys.argv), "numba" in sys.modules], default=lambda number: number.item()))
+"""
+
+
+def all_results(cache: Path, *arguments: str, **more: Any) -> Any:
+    """What the kernels of `entry_kernels` return, and whether Numba was needed for it."""
+    return fresh("-c", RESULTS, *arguments, cache=cache, **more)
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
+    """A folder with all kernels, and what they returned when they were compiled."""
+    cache = tmp_path_factory.mktemp("warm")
+    returned, with_numba = all_results(cache)
+    assert with_numba
+    return cache, returned
+
+
+def test_entries_return_what_the_compiler_s_functions_return(warm: tuple[Path, list[Any]]) -> None:
+    cache, returned = warm
+    before = sorted(cache.rglob("*.*"))
+    assert all_results(cache) == [returned, False]
+    assert sorted(cache.rglob("*.*")) == before
+    plain, _ = all_results(cache, NUMBA_DISABLE_JIT="1")
+    assert plain == returned
+
+
+@pytest.mark.parametrize("setting", ["NUMBA_BOUNDSCHECK", "NUMBA_OPT"])
+def test_there_are_no_entries_with_settings_of_numba(setting: str, warm: tuple[Path, list[Any]]) -> None:
+    cache, returned = warm
+    entries = sorted(cache.rglob(f"*{ENTRY}"))
+    assert all_results(cache, **{setting: "1"}) == [returned, True]
+    assert sorted(cache.rglob(f"*{ENTRY}")) == entries
+
+
+def test_a_file_of_settings_is_heeded(warm: tuple[Path, list[Any]], tmp_path: Path) -> None:
+    cache, returned = warm
+    (tmp_path / ".numba_config.yaml").write_text("opt: 3\n")
+    assert all_results(cache, cwd=tmp_path) == [returned, True]
+
+
+def test_another_processor_has_entries_of_its_own(warm: tuple[Path, list[Any]]) -> None:
+    cache, returned = warm
+    generic = {"NUMBA_CPU_NAME": "generic"}
+    assert all_results(cache, **generic)[1]
+    assert all_results(cache, **generic) == [returned, False]
+
+
+def test_what_returns_arrays_has_no_entry(warm: tuple[Path, list[Any]]) -> None:
+    cache, returned = warm
+    for _ in range(2):
+        assert all_results(cache, "new") == [[*returned, [7, 7, 7]], True]
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "changed", "gone"])
+def test_damaged_entries_are_made_anew(damage: str, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    returned, _ = all_results(cache)
+    entries = sorted(cache.rglob(f"*{ENTRY}"))
+    for path in entries[::3]:
+        whole = path.read_bytes()
+        changed = whole[:100] + bytes([whole[100] ^ 1]) + whole[101:]
+        path.write_bytes({"cut": whole[:99], "empty": b"", "changed": changed, "gone": b""}[damage])
+        if damage == "gone":
+            path.unlink()
+    compiled = {path: path.stat().st_mtime_ns for path in cache.rglob(f"*{KERNEL}")}
+    assert all_results(cache) == [returned, True]
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob(f"*{KERNEL}")} == compiled, "nothing was compiled"
+
+
+SCORES = """
+import json, sys, tempfile
+from pathlib import Path
+if "with" in sys.argv:
+    import numba
+import cvbench
+from cvbench.samples import samples
+values = {}
+for task in ("coco.bbox", "coco.segm", "coco.keypoints", "coco.panoptic", "semantic.miou", "pose.pck"):
+    with tempfile.TemporaryDirectory() as folder:
+        scored = [cvbench.score(task, gt, pred, threads=2, **rules) for gt, pred, rules in samples(task, Path(folder))]
+        values[task] = [{name: repr(value) for name, value in result.values.items()} for result in scored]
+print(json.dumps(values))
+"""
+
+
+def test_tasks_have_the_same_figures(tmp_path: Path) -> None:
+    cache = Path(os.environ.get("NUMBA_CACHE_DIR", tmp_path))
+    assert fresh("-c", SCORES, "with", cache=cache) == fresh("-c", SCORES, cache=cache)
