@@ -87,7 +87,7 @@ def _count_marked(
     _clear(marks, n)
     _mark(a, a_at, 1, 1, n, marks)
     _mark(b, b_at, 1, 1, n, marks)
-    key, length, runs, marks[0], words = 0, 0, 0, 1, marks.view(np.uint64)
+    key, length, runs, words = 0, 0, 0, marks.view(np.uint64)
     for j in range(0, n, 8):
         if j + 8 <= n and words[np.uint64(j >> 3)] == 0:
             length += 8
@@ -136,12 +136,14 @@ def count_pairs(
     layout: Int,
     start: int,
     marks: Marks,
+    begins: Int,
     keys: Int,
     counts: Int,
 ) -> Any:
     """Count pairs of any values from a pixel on, until all are counted or the table is half full.
 
-    Maps of regions have long runs of equal pairs, and the table is asked once per run.
+    Maps of regions have long runs of equal pairs, and the table is asked once per run. Where runs begin is put down
+    first: looking for the next one between two questions takes half as long again, as processors guess its place wrong.
 
     Parameters
     ----------
@@ -154,6 +156,7 @@ def count_pairs(
     start
         Number of the first pixel to count, row by row.
     marks : (AHEAD + 8,) uint8
+    begins : (AHEAD + 8,) int64
         Scratch.
     keys : (N, 3) int64
         Out: the values of `a`, `b` and `bits` of each entry. N is a power of two.
@@ -178,10 +181,10 @@ def count_pairs(
         _mark(b, b_at, b_column, b_channels, n, marks)
         if len(bits):
             _mark(bits, pixel, 1, 1, n, marks)
-        j = 0
-        while j < n:
+        for run in range(_begins(marks, words, n, begins)):
+            j, end = begins[np.uint64(run)], begins[np.uint64(run + 1)]
             x, y = _value(a, a_at + j * a_column, a_channels), _value(b, b_at + j * b_column, b_channels)
-            bit, end = np.int64(bits[pixel + j]) if len(bits) else 0, _next(marks, words, j + 1)
+            bit = np.int64(bits[pixel + j]) if len(bits) else 0
             slot = _first_slot(x, y, bit, last)
             while counts[slot] and (keys[slot, 0] != x or keys[slot, 1] != y or keys[slot, 2] != bit):
                 slot = (slot + 1) & last
@@ -191,17 +194,16 @@ def count_pairs(
                 free -= 1
                 keys[slot, 0], keys[slot, 1], keys[slot, 2] = x, y, bit
             counts[slot] += end - j
-            j = end
         pixel += n
     return pixel
 
 
 @kernel
 def _clear(marks: Marks, n: int) -> None:
-    """Mark the end of `n` pixels alone."""
-    for k in range(n):
+    """Mark the first one of `n` pixels, and their end."""
+    for k in range(n + 8):
         marks[k] = 0
-    marks[n] = 1
+    marks[0] = marks[n] = 1
 
 
 @kernel
@@ -224,11 +226,15 @@ def _mark(pixels: NDArray[Any], at: int, step: int, channels: int, n: int, marks
 
 
 @kernel
-def _next(marks: Marks, words: NDArray[np.uint64], at: int) -> int:
-    """The first mark from a place on, eight at a time."""
-    while marks[np.uint64(at)] == 0:
-        at += 8 if at & 7 == 0 and words[np.uint64(at >> 3)] == 0 else 1
-    return at
+def _begins(marks: Marks, words: NDArray[np.uint64], n: int, begins: Int) -> int:
+    """The places of all marks and of the end of `n` pixels, and how many are before the end."""
+    found = 0
+    for word in range((n >> 3) + 1):
+        if words[np.uint64(word)]:
+            for k in range(8 * word, 8 * word + 8):
+                begins[np.uint64(found)] = k
+                found += marks[np.uint64(k)]
+    return found - 1
 
 
 @kernel

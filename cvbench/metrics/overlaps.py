@@ -116,7 +116,7 @@ def _count(a: Rgb | NDArray[Any], b: Rgb | NDArray[Any], bits: NDArray[np.uint8]
     """Rows of value, value, bits and number; the same pair may occur in several tables."""
     (a_flat, b_flat), layout = _laid_out(a, b, any_order=not len(bits))
     total, start, tables = int(layout[0] * layout[1]), 0, []
-    marks = np.empty(AHEAD + 8, np.uint8)
+    marks, begins = np.empty(AHEAD + 8, np.uint8), np.empty(AHEAD + 8, np.int64)
     if not len(bits) and total < MANY and not isinstance(a, Rgb) and not isinstance(b, Rgb):
         table = np.zeros(SIDE * SIDE, np.int32)
         start = int(count_small(a_flat, b_flat, layout, marks, table))
@@ -125,7 +125,7 @@ def _count(a: Rgb | NDArray[Any], b: Rgb | NDArray[Any], bits: NDArray[np.uint8]
     slots = SLOTS
     while start < total:
         keys, counts = np.empty((slots, 3), np.int64), np.zeros(slots, np.int64)
-        start = int(count_pairs(a_flat, b_flat, bits, layout, start, marks, keys, counts))
+        start = int(count_pairs(a_flat, b_flat, bits, layout, start, marks, begins, keys, counts))
         found = np.flatnonzero(counts)
         tables.append(np.column_stack([keys[found], counts[found]]))
         slots *= 4

@@ -10,7 +10,7 @@ from cvbench.kernels.counting import AHEAD, SIDE, count_pairs, count_small
 from naive.overlaps import overlaps
 
 NO_BITS = np.zeros(0, np.uint8)
-MARKS = np.full(AHEAD + 8, 7, np.uint8)
+MARKS, BEGINS = np.full(AHEAD + 8, 7, np.uint8), np.full(AHEAD + 8, 7)
 
 
 def line(n):
@@ -72,7 +72,7 @@ def test_pairs_are_counted_until_the_table_is_half_full(pairs, slots):
     seen, start, total = {}, 0, len(pairs)
     while start < total:
         keys, counts = np.empty((slots, 3), np.int64), np.zeros(slots, np.int64)
-        stop = count_pairs(a, b, NO_BITS, line(total), start, MARKS, keys, counts)
+        stop = count_pairs(a, b, NO_BITS, line(total), start, MARKS, BEGINS, keys, counts)
         found = slots_of(keys, counts)
         assert found == {(x, y, 0): n for (x, y), n in overlaps(a[start:stop], b[start:stop]).items()}
         assert stop == total or (len(found) == slots // 2 and (*pairs[stop], 0) not in found)
@@ -85,7 +85,7 @@ def test_pairs_are_counted_until_the_table_is_half_full(pairs, slots):
 def test_bits_tell_pairs_apart():
     a, b, bits = np.array([5, 5, 5, 5, 5]), np.array([9, 9, 9, 9, 8]), np.array([0, 3, 3, 0, 3], np.uint8)
     keys, counts = np.empty((16, 3), np.int64), np.zeros(16, np.int64)
-    assert count_pairs(a, b, bits, line(5), 1, MARKS, keys, counts) == 5
+    assert count_pairs(a, b, bits, line(5), 1, MARKS, BEGINS, keys, counts) == 5
     assert slots_of(keys, counts) == {(5, 9, 3): 2, (5, 9, 0): 1, (5, 8, 3): 1}
 
 
@@ -99,7 +99,7 @@ def test_a_layout_says_where_the_pixels_are():
     assert count_small(columns, gapped, layout, MARKS, table) == 3
     assert pairs_of(table) == {(1, 1): 2, (2, 2): 1}
     keys, counts = np.empty((16, 3), np.int64), np.zeros(16, np.int64)
-    assert count_pairs(columns, gapped, NO_BITS, layout, 2, MARKS, keys, counts) == 6
+    assert count_pairs(columns, gapped, NO_BITS, layout, 2, MARKS, BEGINS, keys, counts) == 6
     assert slots_of(keys, counts) == {(2, 2, 0): 3, (300, 300, 0): 1}
 
 
@@ -109,7 +109,7 @@ def test_a_run_of_colours_ends_where_any_channel_changes(channel):
     colours[2:, channel] = 201
     ids, keys, counts = np.zeros(4, np.int64), np.empty((16, 3), np.int64), np.zeros(16, np.int64)
     layout = np.array([1, 4, 0, 12, 3, 3, 0, 4, 1, 1])
-    assert count_pairs(colours.ravel(), ids, NO_BITS, layout, 0, MARKS, keys, counts) == 4
+    assert count_pairs(colours.ravel(), ids, NO_BITS, layout, 0, MARKS, BEGINS, keys, counts) == 4
     value = 200 + 256 * 200 + 65536 * 200
     assert slots_of(keys, counts) == {(value, 0, 0): 2, (value + 256**channel, 0, 0): 2}
 
@@ -128,6 +128,6 @@ def test_runs_of_any_length_anywhere(n, longest):
     for first, steps in ((ids, (1, 1)), (colours.ravel(), (3, 3)), (np.repeat(colours, 2, 0).ravel(), (6, 3))):
         keys, counts = np.empty((64, 3), np.int64), np.zeros(64, np.int64)
         layout = np.array([1, n, 0, 0, *steps, 0, 0, 1, 1])
-        assert count_pairs(first, b, (a % 2).astype(np.uint8), layout, 0, MARKS, keys, counts) == n
+        assert count_pairs(first, b, (a % 2).astype(np.uint8), layout, 0, MARKS, BEGINS, keys, counts) == n
         expected = {(x, y, x % 2): pixels for (x, y), pixels in overlaps(ids, b).items()}
         assert slots_of(keys, counts) == expected
