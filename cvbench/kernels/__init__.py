@@ -54,8 +54,11 @@ class Kernel:
         self._lock = threading.RLock()
         self._kept = 0
 
-    def __call__(self, *arguments: Any) -> Any:
-        """Call it on numbers, arrays and named tuples of them."""
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call it on numbers, arrays and named tuples of them; no parameter has a default."""
+        if named:
+            code = self._function.__code__
+            arguments += tuple(named[name] for name in code.co_varnames[len(arguments) : code.co_argcount])
         kinds: list[Any] = []
         values: list[Any] = []
         if usable() and parts(arguments, kinds, values):

@@ -77,6 +77,7 @@ def results(with_new: bool) -> list[Any]:
     found += [total(grid, factor) for factor in (np.float64(0.1), 3, np.int64(-3), True)]
     found += [larger(1, 2), larger(2.5, 2.0), larger(-(1 << 63), (1 << 63) - 1), larger(np.float64("nan"), 1.0)]
     found += [chosen(1 << 62, -5, np.bool_(first)) for first in (True, False)]
+    found += [chosen(1, first=False, b=2), several(pair=Pair(out, 1.5), b=2.0, a=1)]
     found += [several(3, 0.1, Pair(out, 2.5)), several(-3, 1e300, Pair(grid, -1e300))]
     found += [steps(out), steps(out[::-2]), steps(np.zeros((0, 3), np.uint8)), steps(grid.T)]
     found += [reversed_sum(grid.reshape(-1), n) for n in (0, 1, 24)]
