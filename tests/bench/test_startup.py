@@ -5,6 +5,7 @@ What the package adds is the difference to ``python`` and, where it computes, to
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from cvbench import warmup
 from cvbench.samples import samples
+from turns import BYTECODE
 
 SHELL = "import sys; sys.argv = ['cvbench', *{}]; from cvbench.cli import main; main()"
 PROCESSES = {
@@ -31,5 +33,5 @@ def test_start(benchmark: Any, process: str, tmp_path: Path) -> None:
     warmup(["coco.bbox"])
     next(samples("coco.bbox", tmp_path))
     command = [sys.executable, "-c", PROCESSES[process]]
-    environment = {"cwd": tmp_path, "check": True, "capture_output": True}
-    benchmark.pedantic(subprocess.run, (command,), environment, rounds=10, warmup_rounds=1)
+    options = {"cwd": tmp_path, "check": True, "capture_output": True, "env": os.environ | BYTECODE}
+    benchmark.pedantic(subprocess.run, (command,), options, rounds=10, warmup_rounds=1)

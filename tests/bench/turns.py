@@ -24,6 +24,9 @@ from rows import ROWS, SIZES, Engine, Row
 FOLDER = Path(__file__).parents[2] / ".cache" / "bench"
 """Where data and records are kept between runs; git ignores it."""
 
+BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Compiled Python is kept for the next process, as it is of packages that are installed, all peers among them."""
+
 POOLS = ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 Answer = dict[str, Any]
@@ -45,7 +48,7 @@ def kept_to(threads: int) -> Iterator[dict[str, str]]:
 
     Engines without an option for it obey, too. Where the system has no such call, the environment alone has to do.
     """
-    environment = os.environ | dict.fromkeys(POOLS, str(threads))
+    environment = os.environ | BYTECODE | dict.fromkeys(POOLS, str(threads))
     if not hasattr(os, "sched_getaffinity"):
         yield environment
         return
