@@ -15,6 +15,7 @@ What the maps hold is not looked at here: `PanopticReading.gt_maps` and `pred_ma
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -281,7 +282,8 @@ def _maps(records: Sequence[Any], document: Document, folder: str) -> MapSet:
     names = tuple(map(attrgetter("file_name"), records))
     require(len(set(names)) == len(names))
     require(all(file_name_rule(name) is None for name in names))
-    places = tuple(str(Path(folder) / name) for name in names)
+    root = str(Path(folder))
+    places = tuple(os.path.join(root, name) for name in names)  # noqa: PTH118  # 1 µs each, a `Path` takes 10
     require(all(map(os.path.isfile, places)))  # 2 µs each, a `Path` takes 6
     return MapSet(document.name, document.path, names, places, lambda i, memory=None: read_raster(places[i], memory))
 
@@ -314,12 +316,18 @@ def segment_id_rule(value: object) -> str | None:
     return message
 
 
+PLAIN = re.compile(r"[\w-][\w.-]*")
+"""Names of files that are nothing else."""
+
+
 def file_name_rule(value: object) -> str | None:
     """The name of a file inside of the folder of maps."""
     message = text_rule(value)
     if message is not None:
         return message
     assert isinstance(value, str), "text_rule has checked it"
+    if PLAIN.fullmatch(value):  # 1 µs, the parts of a path take 10
+        return None
     path = PureWindowsPath(value)  # knows both kinds of slashes, and drives
     if path.anchor or ".." in path.parts:
         return f"{shown(value)} leads out of the folder of the maps; write the name of a file inside of it"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -137,11 +138,21 @@ def _laid_out(a: Rgb | NDArray[Any], b: Rgb | NDArray[Any], any_order: bool) -> 
     planes = [value.pixels if isinstance(value, Rgb) else value[..., None] for value in (a, b)]
     if any_order and all(plane[..., 0].flags.f_contiguous for plane in planes):
         planes = [np.moveaxis(plane.T, 0, -1) for plane in planes]
-    if all(plane.flags.c_contiguous for plane in planes):
-        planes = [plane.reshape(1, -1, plane.shape[-1]) for plane in planes]
+    if all(plane.flags.c_contiguous and plane.flags.aligned for plane in planes):
+        return _one_row(planes)
     planes = [_steps_of_elements(plane.reshape(-1, *plane.shape[-2:])) for plane in planes]
     flat, places = zip(*(_flat(plane) for plane in planes), strict=True)
     return flat, np.array([*planes[0].shape[:2], *places[0], *places[1]], np.int64)
+
+
+def _one_row(planes: Sequence[NDArray[Any]]) -> tuple[tuple[NDArray[Any], ...], Int]:
+    """What `_laid_out` gives for planes without gaps, in a third of the time."""
+    flat = tuple(plane.reshape(-1) for plane in planes)
+    for values in flat:
+        values.flags.writeable = False
+    sizes = [plane.shape[-1] for plane in planes]
+    places = ((0, len(values), size, size) for values, size in zip(flat, sizes, strict=True))
+    return flat, np.array([1, len(flat[0]) // sizes[0], *chain.from_iterable(places)], np.int64)
 
 
 def _steps_of_elements(plane: NDArray[Any]) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import random
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from cvbench.errors import FormatError, InputError
+from cvbench.io import panoptic
 from cvbench.io.panoptic import check_panoptic, read_panoptic
 from input_cases import at
 from raster_cases import CASES, Case, ground_truth, predictions, write
@@ -209,3 +210,11 @@ def test_real_files(real_data: Path, folder: str, gt: str, pred: str, segments: 
         assert set(own.tolist()) == set(ids.ravel().tolist()) - {0}
         areas = reading.gt.area[reading.gt.offsets[i] : reading.gt.offsets[i + 1]]
         assert areas.tolist() == [np.count_nonzero(ids == one) for one in own]
+
+
+@given(st.from_regex(panoptic.PLAIN, fullmatch=True))
+def test_plain_names_are_those_of_files_in_the_folder(name: str) -> None:
+    path = PureWindowsPath(name)
+    assert not path.anchor
+    assert path.parts == (name,) == PurePosixPath(name).parts
+    assert panoptic.file_name_rule(name) is None
