@@ -40,7 +40,8 @@ def stamp(template: Maps, corners: Int, drawn: Bool, maps: Maps) -> None:
             left, top, right, bottom = corners[m]
             first, last = max(left, 0), min(right, width)
             for y in range(max(top, 0), min(bottom, height)):
-                maps[m, y, first:last] = template[y - top, first - left : last - left]
+                for x in range(first, last):
+                    maps[m, y, x] = template[y - top, x - left]
 
 
 @kernel

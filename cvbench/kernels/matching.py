@@ -10,10 +10,8 @@ Outcomes are bit sets over (area range, threshold): bit ``a * T + t``, `WORD` bi
 
 from __future__ import annotations
 
-import numpy as np
-
 from cvbench.kernels import Float, Index, Int, kernel
-from cvbench.kernels.ordering import N_BINS, falling_key, sort_run
+from cvbench.kernels.ordering import Room, falling_key, sort_run
 from cvbench.kernels.similarity import xywh_iou
 
 WORD = 62
@@ -55,6 +53,9 @@ def order_cells(
     category: Int,
     bits: Int,
     cap: int,
+    size: Int,
+    place: Int,
+    room: Room,
     gt_row: Int,
     row: Int,
     first_gt: Int,
@@ -66,18 +67,13 @@ def order_cells(
     `cap`, and see which meet.
 
     bits : (N,) float64 scores, viewed as int64
+    size : (2, K) of 0 and place : (2, K) of -1, as of `gather_cells`; room : for all detections of any of the images
     gt_row : (G,), row : (N,) written: what stands where; an image's rows of `row` are its first ones, see `kept`
     first_gt, n_gt : (N,) written, along `row`: the cell's ground truths, as the first of them along `gt_row` and their
         number
     kept : (I,) and kept_of : (K,) zeros, written: the number of rows within `cap` by image and by category
     """
-    n_categories = len(kept_of)
-    size, place = np.zeros((2, n_categories), np.int64), np.full((2, n_categories), -1, np.int64)
-    largest = 0
-    for image in range(start, stop):
-        largest = max(largest, offsets[image + 1] - offsets[image])
-    bins = np.empty(N_BINS, np.int64)
-    keys, rows = np.empty((2, largest), np.int64), np.empty((2, largest), np.int64)
+    keys, rows, _ = room
     for image in range(start, stop):
         gather_cells(gt_offsets[image], gt_offsets[image + 1], gt_category, size[0], place[0], gt_row)
         gather_cells(offsets[image], offsets[image + 1], category, size[1], place[1], row)
@@ -88,7 +84,7 @@ def order_cells(
             for i in range(n):
                 rows[0, i] = row[first + i]
                 keys[0, i] = falling_key(bits[rows[0, i]])
-            sort_run(keys, rows, n, bins)
+            sort_run(room, n)
             first += n
             for i in range(min(n, cap)):
                 row[free] = rows[0, i]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from cvbench.kernels import Index, Int, kernel
@@ -20,22 +22,39 @@ PATIENCE = 4
 """Moves per row after which insertion gives way to a radix sort."""
 
 
+class Room(NamedTuple):
+    """What `sort_run` works in."""
+
+    keys: Int
+    """(2, N) the first are sorted"""
+    rows: Int
+    """(2, N) the first are sorted along with them"""
+    bins: Int
+    """(`N_BINS`,) scratch, and so are the second rows above"""
+
+
+def room_for(n: int) -> Room:
+    """Room for runs of up to `n` rows."""
+    return Room(np.empty((2, n), np.int64), np.empty((2, n), np.int64), np.empty(N_BINS, np.int64))
+
+
 @kernel
-def group_rows(key: Index, n_keys: int) -> tuple[Index, Int]:
-    """Order rows by `key`, equal keys in the order given; also where each key's rows start, (n_keys + 1,)."""
-    offsets = np.zeros(n_keys + 1, np.int64)
+def group_rows(key: Index, offsets: Int, order: Index) -> None:
+    """Order rows by `key`, equal keys in the order given.
+
+    offsets : (K + 1,) zeros, written: where each key's rows start
+    order : (N,) written
+    """
     for row in range(len(key)):
         offsets[key[row] + 1] += 1
-    for k in range(n_keys):
+    for k in range(len(offsets) - 1):
         offsets[k + 1] += offsets[k]
-    place = np.empty(n_keys, np.int64)
-    for k in range(n_keys):
-        place[k] = offsets[k]
-    order = np.empty(len(key), np.int32)
     for row in range(len(key)):
-        order[place[key[row]]] = row
-        place[key[row]] += 1
-    return order, offsets
+        order[offsets[key[row]]] = row
+        offsets[key[row]] += 1
+    for k in range(len(offsets) - 1, 0, -1):
+        offsets[k] = offsets[k - 1]
+    offsets[0] = 0
 
 
 @kernel
@@ -50,13 +69,14 @@ def falling_key(bits: int) -> int:
 
 
 @kernel
-def sort_run(keys: Int, rows: Int, n: int, bins: Int) -> None:
-    """Sort the first `n` of ``keys[0]`` and with them ``rows[0]``, stably; the second rows and `bins` are scratch.
+def sort_run(room: Room, n: int) -> None:
+    """Sort the first `n` of ``room.keys[0]`` and with them ``room.rows[0]``, stably.
 
     By insertion where that does: for small runs and for those that are almost in order. Else by the first 22 bits in
     which keys differ, after which there is little left to insert: half the time of sorting by all bits. Only where many
     keys differ in later bits alone, these are looked at.
     """
+    keys, rows, bins = room
     varying, top = 0, 0
     for i in range(n):
         varying |= keys[0, i] ^ keys[0, 0]
@@ -104,24 +124,20 @@ def sort_run(keys: Int, rows: Int, n: int, bins: Int) -> None:
 
 @kernel
 def sort_rows(
-    start: int, stop: int, offsets: Int, image: Index, rank: Index, bits: Int, true: Int, ignored: Int
+    start: int, stop: int, offsets: Int, room: Room, image: Index, rank: Index, bits: Int, true: Int, ignored: Int
 ) -> None:
     """Sort the rows of the groups `start` to `stop` by falling score, stably and in place.
 
-    Group *k* has the rows ``offsets[k]:offsets[k + 1]`` of all arrays; bits : (N,) float64 scores, viewed as int64;
-    true, ignored : (N, W).
+    Group *k* has the rows ``offsets[k]:offsets[k + 1]`` of all arrays; room : for the largest of these groups; bits :
+    (N,) float64 scores, viewed as int64; true, ignored : (N, W).
     """
-    bins = np.empty(N_BINS, np.int64)
-    largest = 0
-    for group in range(start, stop):
-        largest = max(largest, offsets[group + 1] - offsets[group])
-    keys, rows = np.empty((2, largest), np.int64), np.empty((2, largest), np.int64)
+    keys, rows, _ = room
     for group in range(start, stop):
         first, n = offsets[group], offsets[group + 1] - offsets[group]
         for i in range(n):
             rows[0, i] = first + i
             keys[0, i] = falling_key(bits[first + i])
-        sort_run(keys, rows, n, bins)
+        sort_run(room, n)
         order, a, b = rows[0], keys[0], keys[1]
         for i in range(n):
             a[i], b[i] = image[order[i]], rank[order[i]]

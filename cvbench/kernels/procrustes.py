@@ -165,7 +165,9 @@ def align_rows(start: int, stop: int, pred: Float, gt: Float, used: Bool, work: 
     origin, target = means[0, :3], means[1, :3]
     for i in range(start, stop):
         if mean_point(pred[i], used[i], origin) == 0:
-            aligned[i] = pred[i]
+            for j in range(pred.shape[1]):
+                for a in range(3):
+                    aligned[i, j, a] = pred[i, j, a]
             continue
         mean_point(gt[i], used[i], target)
         spread = moments_of(pred[i], gt[i], used[i], origin, target, moments)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbench.kernels import Bool, Float, Int, kernel
+from cvbench.kernels import Bool, Float, Index, Int, kernel
 
 Counts = NDArray[np.uint32]
 Bytes = NDArray[np.uint8]
@@ -434,17 +434,24 @@ def push_run(counts: Counts, first: int, at: int, gap: int, length: int) -> int:
     return at + 2
 
 
-@kernel
-def column_pieces(
-    counts: Counts, first: int, stop: int, height: int, x0: int, width: int
-) -> tuple[Int, NDArray[np.int32], NDArray[np.int32]]:
-    """The foreground of the mask ``counts[first:stop]``, cut where a column ends.
+class Columns(NamedTuple):
+    """The foreground of a mask, cut where a column ends; arrays may be longer than it takes."""
 
-    Column ``x0 + c`` has the pieces ``of_column[c]:of_column[c + 1]``, each from row ``tops`` up to row ``bottoms``.
-    """
-    of_column = np.zeros(width + 1, np.int64)
-    tops = np.empty((stop - first) // 2 + width, np.int32)
-    bottoms = np.empty((stop - first) // 2 + width, np.int32)
+    of_column: Int
+    """(W + 1,) where the pieces of each column start"""
+    tops: Index
+    """(P,) the first row of each piece"""
+    bottoms: Index
+    """(P,) the row after the last one of each piece"""
+    streaks: Index
+    """(H,) of the box, scratch of `boundary_runs`"""
+
+
+@kernel
+def column_pieces(counts: Counts, first: int, stop: int, height: int, x0: int, width: int, columns: Columns) -> None:
+    """Write into `columns` the foreground of the mask ``counts[first:stop]``, which lies in columns from `x0` on."""
+    of_column, tops, bottoms, _ = columns
+    of_column[: width + 1] = 0
     n = end = np.int64(0)
     for k in range(first, stop - 1, 2):
         begin = end + np.int64(counts[k])
@@ -462,7 +469,6 @@ def column_pieces(
             of_column[x - x0 + 1] = n
     for c in range(width):
         of_column[c + 1] = max(of_column[c + 1], of_column[c])
-    return of_column, tops, bottoms
 
 
 @kernel
@@ -483,7 +489,16 @@ def extend_streaks(
 
 @kernel
 def boundary_runs(
-    counts: Counts, offsets: Int, sizes: Int, boxes: Int, reach: Int, out: Counts, lengths: Int, start: int, stop: int
+    counts: Counts,
+    offsets: Int,
+    sizes: Int,
+    boxes: Int,
+    reach: Int,
+    columns: Columns,
+    out: Counts,
+    lengths: Int,
+    start: int,
+    stop: int,
 ) -> int:
     """Runs of the boundaries of the masks ``start:stop``: foreground within ``reach[n]`` of background or the outside.
 
@@ -498,8 +513,10 @@ def boundary_runs(
         height, pixels = sizes[n, 0], sizes[n, 0] * sizes[n, 1]
         x0, y0, width, box_height = boxes[n]
         d = reach[n]
-        of_column, tops, bottoms = column_pieces(counts, offsets[n], offsets[n + 1], height, x0, width)
-        streaks = np.zeros(box_height, np.int32)
+        column_pieces(counts, offsets[n], offsets[n + 1], height, x0, width, columns)
+        of_column, tops, bottoms, room = columns
+        streaks = room[:box_height]
+        streaks[:] = 0
         first, written = at, np.int64(0)
         for c in range(-d, width):
             if c + d < width:

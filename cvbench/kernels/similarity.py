@@ -225,17 +225,23 @@ def block_sum(values: Float, start: int, n: int) -> float:
     return total
 
 
+def sum_room() -> tuple[Int, Float]:
+    """What `pairwise_sum` works in."""
+    return np.empty((3, 64), np.int64), np.empty(64)
+
+
 @kernel
-def pairwise_sum(values: Float, start: int, n: int) -> float:
+def pairwise_sum(values: Float, start: int, n: int, places: Int, left: Float) -> float:
     """Sum of ``values[start:start + n]`` in the order in which NumPy adds a contiguous array.
 
     NumPy's own form is recursive. Here the halves that wait for each other stand on a stack: a compiled function that
     calls itself crashes when Numba loads it from its cache.
+
+    places, left : scratch, from `sum_room`
     """
     if n <= BLOCK:
         return block_sum(values, start, n)
-    begin, size = np.empty(64, np.int64), np.empty(64, np.int64)
-    left, step = np.empty(64), np.zeros(64, np.int64)
+    begin, size, step = places
     begin[0], size[0], step[0] = start, n, 0
     depth, total = 0, 0.0
     while depth >= 0:
@@ -260,9 +266,20 @@ def pairwise_sum(values: Float, start: int, n: int) -> float:
 
 @kernel
 def oks_means_rows(
-    start: int, stop: int, first_gt: Int, gt_keypoints: Float, pairs: Int, terms: Float, out: Float
+    start: int,
+    stop: int,
+    first_gt: Int,
+    gt_keypoints: Float,
+    pairs: Int,
+    terms: Float,
+    places: Int,
+    left: Float,
+    out: Float,
 ) -> None:
-    """OKS of the rows' pairs that are marked by -1 in `out`, from the exponentials of `oks_exponents_rows`."""
+    """OKS of the rows' pairs that are marked by -1 in `out`, from the exponentials of `oks_exponents_rows`.
+
+    places, left : scratch, from `sum_room`
+    """
     used = 0
     for row in range(start, stop):
         for p in range(pairs[row], pairs[row + 1]):
@@ -274,5 +291,5 @@ def oks_means_rows(
                 n += gt_keypoints[g, j, 2] > 0
             if n == 0:
                 n = gt_keypoints.shape[1]
-            out[p] = pairwise_sum(terms[used], 0, n) / n
+            out[p] = pairwise_sum(terms[used], 0, n, places, left) / n
             used += 1

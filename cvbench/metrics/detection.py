@@ -46,9 +46,9 @@ from cvbench.errors import InputError, did_you_mean
 from cvbench.kernels import Index, available_threads, map_ranges
 from cvbench.kernels.curves import Curves, category_curves
 from cvbench.kernels.matching import CROWD, MAX_AREAS, UNMATCHABLE, WORD, match_rows, order_cells
-from cvbench.kernels.ordering import group_rows, sort_rows
+from cvbench.kernels.ordering import group_rows, room_for, sort_rows
 from cvbench.kernels.rle import Runs
-from cvbench.kernels.similarity import box_iou_rows, mask_iou_rows, oks_exponents_rows, oks_means_rows
+from cvbench.kernels.similarity import box_iou_rows, mask_iou_rows, oks_exponents_rows, oks_means_rows, sum_room
 from cvbench.metrics.base import CONSTANT, IMAGE_ROWS, TABLE, State, check_flags, image_weights, rows_of
 from cvbench.metrics.masks import mask_boundary, measured
 from cvbench.metrics.precision_recall import reach_of
@@ -405,7 +405,9 @@ def match(
     map_ranges(match_images, n_images, threads, chunk, None if len(pairs) else _adder(progress, "comparing", n_images))
     n_categories, offsets = len(cells.category_offsets) - 1, cells.category_offsets
     map_ranges(
-        lambda start, stop: sort_rows(start, stop, offsets, image, rank, bits, true, ignored),
+        lambda start, stop: sort_rows(
+            start, stop, offsets, room_for(_largest(offsets, start, stop)), image, rank, bits, true, ignored
+        ),
         n_categories, threads, _chunk(n_categories, threads),
     )  # fmt: skip
     state = DetectionState(
@@ -484,7 +486,11 @@ def _cells(gt: GroundTruth, dt: Detections, params: DetectionParams, threads: in
     truths, found = (gt.offsets, gt.category), (dt.offsets, dt.category, bits)
 
     def order_images(start: int, stop: int) -> None:
-        order_cells(start, stop, *truths, *found, cap, gt_row, row, first_gt, n_gt, kept, kept_of[start // chunk])
+        size, place = np.zeros((2, n_categories), np.int64), np.full((2, n_categories), -1)
+        order_cells(
+            start, stop, *truths, *found, cap, size, place, room_for(_largest(dt.offsets, start, stop)),
+            gt_row, row, first_gt, n_gt, kept, kept_of[start // chunk],
+        )  # fmt: skip
 
     map_ranges(order_images, n_images, threads, chunk)
     offsets, cut = dt.offsets, np.diff(dt.offsets) - kept
@@ -494,6 +500,11 @@ def _cells(gt: GroundTruth, dt: Detections, params: DetectionParams, threads: in
     category_offsets = offsets_of(kept_of.sum(axis=0))
     starts = category_offsets[:-1] + np.cumsum(kept_of, axis=0) - kept_of
     return Cells(row, offsets, gt_row, first_gt, n_gt, starts, category_offsets)
+
+
+def _largest(offsets: Int, start: int, stop: int) -> int:
+    """The size of the largest of the groups `start` to `stop`."""
+    return int(np.diff(offsets[start : stop + 1]).max(initial=0))
 
 
 def _chunk(n: int, threads: int | None) -> int:
@@ -623,7 +634,7 @@ def _compare_keypoints(job: Comparison) -> Fill:
         used = oks_exponents_rows(start, stop, *meetings, *of_gt, variances, job.lowest, cells.pairs, terms, job.out)
         # NumPy's exp, not the C library's: they differ by one unit in the last place, and pycocotools takes NumPy's
         np.exp(terms[:used], out=terms[:used])
-        oks_means_rows(start, stop, cells.first_gt, gt_keypoints, cells.pairs, terms, job.out)
+        oks_means_rows(start, stop, cells.first_gt, gt_keypoints, cells.pairs, terms, *sum_room(), job.out)
 
     return fill
 
@@ -751,13 +762,21 @@ def _rows(state: DetectionState) -> tuple[Index, Index, Float, Int, Int]:
     if (tied & (place[image[i + 1]] >= place[image[i]])).all() and (category[1:] >= category[:-1]).all():
         return rows
     # rows of one image and category stand by rank in every state, and each step keeps the order of equals
-    order, _ = group_rows(state.image_order()[image].astype(np.int32), len(state))
-    by_category, offsets = group_rows(category[order], len(state.category_ids))
+    order, _ = _grouped(state.image_order()[image].astype(np.int32), len(state))
+    by_category, offsets = _grouped(category[order], len(state.category_ids))
     order = order[by_category]
     image, rank, score = image[order], state.rank[order], score[order]
     true, ignored = state.true[order], state.ignored[order]
-    sort_rows(0, len(state.category_ids), offsets, image, rank, score.view(np.int64), true, ignored)
+    room = room_for(_largest(offsets, 0, len(state.category_ids)))
+    sort_rows(0, len(state.category_ids), offsets, room, image, rank, score.view(np.int64), true, ignored)
     return image, rank, score, true, ignored
+
+
+def _grouped(key: Index, n_keys: int) -> tuple[Index, Int]:
+    """The order of rows by `key`, equal keys in the order given; (n_keys + 1,) where each key's rows start."""
+    offsets, order = np.zeros(n_keys + 1, np.int64), np.empty(len(key), np.int32)
+    group_rows(key, offsets, order)
+    return order, offsets
 
 
 @dataclass(frozen=True)

@@ -561,8 +561,12 @@ def mask_boundary(masks: Masks, dilation_ratio: float = 0.02, threads: int | Non
     def runs(start: int, stop: int, lengths: Int) -> Counts:
         # A ring crosses a column twice as often as what it surrounds, and rounds off corners.
         room = 4 * (masks.offsets[stop] - masks.offsets[start]) + 4 * (stop - start)
+        width, height = boxes[start:stop, 2:].max(axis=0, initial=0).tolist()
+        pieces = int(np.diff(masks.offsets[start : stop + 1]).max(initial=0)) // 2 + width
+        rows = [np.empty(n, np.int32) for n in (pieces, pieces, height)]
+        columns = kernels.Columns(np.empty(width + 1, np.int64), *rows)
         arrays = (masks.counts, masks.offsets, masks.sizes, boxes, reach)
-        return _grown(int(room), kernels.boundary_runs, *arrays, lengths, start, stop)
+        return _grown(int(room), kernels.boundary_runs, *arrays, columns, lengths, start, stop)
 
     return _in_chunks(runs, masks.sizes, threads)
 

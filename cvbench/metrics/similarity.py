@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from cvbench.columns import Float
 from cvbench.errors import InputError
-from cvbench.kernels.similarity import box_iou_pairs, corner_iou_pairs, oks_exponents_rows, oks_means_rows
+from cvbench.kernels.similarity import box_iou_pairs, corner_iou_pairs, oks_exponents_rows, oks_means_rows, sum_room
 
 PENALTIES = {"iou": 0, "giou": 1, "diou": 2, "ciou": 3}
 
@@ -140,7 +140,7 @@ def oks(a: ArrayLike, b: ArrayLike, *, area: ArrayLike, boxes: ArrayLike, sigmas
     detected, annotated = np.ascontiguousarray(detected), np.ascontiguousarray(annotated)
     variances = (sizes * 2) ** 2
     oks_exponents_rows(0, n, detected, first, annotated, extents, scales, variances, -np.inf, pairs, terms, out)
-    oks_means_rows(0, n, first, annotated, pairs, np.exp(terms), out)
+    oks_means_rows(0, n, first, annotated, pairs, np.exp(terms), *sum_room(), out)
     return out.reshape(n, m)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 from numpy.typing import NDArray
 
-from cvbench.kernels.ordering import PATIENCE, SMALL, group_rows, sort_rows
+from cvbench.kernels.ordering import PATIENCE, SMALL, group_rows, room_for, sort_rows
 from mode import JIT
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 5e-324, -5e-324, 1.7e308, 0.1, 0.30000000000000004]
@@ -20,7 +20,8 @@ SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 5e-324, -5e-324, 1.7e3
 def test_rows_by_group_and_falling_score(rows: list[tuple[int, float]], repeats: int) -> None:
     key = np.array([row[0] for row in rows] * repeats, np.int32)
     score = np.array([row[1] for row in rows] * repeats, np.float64)
-    order, offsets = group_rows(key, 5)
+    offsets, order = np.zeros(6, np.int64), np.empty(len(key), np.int32)
+    group_rows(key, offsets, order)
     assert offsets.tolist() == [int((key < k).sum()) for k in range(6)]
     assert order.tolist() == np.argsort(key, kind="stable").tolist()
     found = sort(score[order], offsets)
@@ -36,7 +37,7 @@ def sort(score: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDArray[np.i
     n = len(score)
     image, bits, moved = np.arange(n, dtype=np.int32), score.view(np.int64).copy(), np.arange(2 * n).reshape(n, 2)
     rank, true, ignored = image + 1, moved.copy(), moved + 7
-    sort_rows(0, len(offsets) - 1, offsets, image, rank, bits, true, ignored)
+    sort_rows(0, len(offsets) - 1, offsets, room_for(n), image, rank, bits, true, ignored)
     np.testing.assert_array_equal(rank, image + 1)
     np.testing.assert_array_equal(bits, score.view(np.int64)[image])
     np.testing.assert_array_equal(true, moved[image])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from cvbench.kernels.similarity import exp_bound, oks_exponents_rows, oks_means_rows
+from cvbench.kernels.similarity import exp_bound, oks_exponents_rows, oks_means_rows, sum_room
 
 
 def oks_of(lowest: float, keypoints, gt_keypoints, boxes, area, variances) -> np.ndarray:
@@ -15,7 +15,7 @@ def oks_of(lowest: float, keypoints, gt_keypoints, boxes, area, variances) -> np
     terms, out = np.full((n * m, len(variances)), np.nan), np.empty(n * m)
     used = oks_exponents_rows(0, n, keypoints, first, gt_keypoints, boxes, area, variances, lowest, pairs, terms, out)
     assert used == np.count_nonzero(out == -1)
-    oks_means_rows(0, n, first, gt_keypoints, pairs, np.exp(terms[:used]), out)
+    oks_means_rows(0, n, first, gt_keypoints, pairs, np.exp(terms[:used]), *sum_room(), out)
     return out
 
 
