@@ -46,9 +46,9 @@ class Kernel:
         By the types of arguments, how machine code is called without Numba, or None where it cannot be.
     """
 
-    def __init__(self, function: Callable[..., object], counts: bool) -> None:
+    def __init__(self, function: Callable[..., object]) -> None:
         update_wrapper(self, function)
-        self._function, self._counts = function, counts
+        self._function = function
         self.entries: dict[tuple[Any, ...], Entry | None] = {}
         self._dispatcher: Any = None
         self._lock = threading.RLock()
@@ -87,7 +87,7 @@ class Kernel:
                 from cvbench.kernels.caching import KernelCache
 
                 compiler: Any = numba.njit  # whose types lack `_nrt`
-                made = compiler(nogil=True, error_model="numpy", _nrt=self._counts)(self._function)
+                made = compiler(nogil=True, error_model="numpy", no_cfunc_wrapper=True, _nrt=False)(self._function)
                 made._cache = KernelCache(self._function)  # noqa: SLF001  # where Numba would put its own
                 self._dispatcher = made
         return self._dispatcher
@@ -120,18 +120,9 @@ def kernel(function: F) -> F:
     References to arrays are not counted. Numba counts them in nearly every call of one kernel by another, with atomic
     instructions on one word that all threads share; whoever calls from Python holds the arrays until the call returns.
     """
-    return _compiled(function, counts=True)
-
-
-def allocating_kernel(function: F) -> F:
-    """A `kernel` that makes arrays, whose references are counted: not for what is called for each item."""
-    return _compiled(function, counts=True)
-
-
-def _compiled(function: F, counts: bool) -> F:
     if not compiled():
         return function
-    KERNELS.append(Kernel(function, counts))
+    KERNELS.append(Kernel(function))
     return cast(F, KERNELS[-1])
 
 
