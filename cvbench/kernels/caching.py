@@ -54,9 +54,6 @@ PICKLE: Any = serialize
 LISTENER: Any = event.TimingListener
 """Parts of Numba, which carry no types."""
 
-OLDEST = (17,)
-"""The version of LLVM from which on `MEMORY` is its language."""
-
 RETURNED: dict[Any, str] = {numba.types.none: "", numba.int64: "q", numba.float64: "d", numba.boolean: "?"}
 """Formats of `struct` of what entries may return, alone or in a tuple."""
 
@@ -64,38 +61,6 @@ SAFE = re.compile(
     r"llvm\.(mem|[su](min|max|add|sub|mul)|abs|fabs|ct|masked|vector\.reduce|x86\.atomic|assume|lifetime|experimental)"
 )
 """What entries may call: functions of LLVM that become instructions, or calls that every C library has."""
-
-MEMORY = """
-declare ptr @malloc(i64)
-declare void @free(ptr)
-
-define ptr @NRT_MemInfo_alloc_aligned(i64 %size, i32 %align) {
-  %step = zext i32 %align to i64
-  %more = add i64 %step, 64
-  %all = add i64 %size, %more
-  %block = call ptr @malloc(i64 %all)
-  %none = icmp eq ptr %block, null
-  br i1 %none, label %end, label %fill
-fill:
-  %address = ptrtoint ptr %block to i64
-  %after = add i64 %address, %more
-  %over = urem i64 %after, %step
-  %data = sub i64 %after, %over
-  %fields = insertvalue [5 x i64] [i64 1, i64 0, i64 0, i64 0, i64 0], i64 %data, 3
-  %sized = insertvalue [5 x i64] %fields, i64 %size, 4
-  store [5 x i64] %sized, ptr %block
-  br label %end
-end:
-  ret ptr %block
-}
-
-define void @NRT_MemInfo_call_dtor(ptr %block) {
-  call void @free(ptr %block)
-  ret void
-}
-"""
-"""What Numba's runtime does for arrays that a kernel makes for itself: a block with a count of references, destructor,
-its argument, address of the data and their size, followed by the data."""
 
 
 class CacheWarning(UserWarning):
@@ -180,8 +145,7 @@ class KernelCache(_Cache):
 def keep_entry(dispatcher: Any, arguments: Sequence[Any]) -> None:
     """Keep the entry for arguments of these types, which the dispatcher was called with, unless it is there already."""
     kinds: list[Any] = []
-    usual = all(getattr(CONFIG, name) in FLAGS[name] for name in FLAGS) and binding.llvm_version_info >= OLDEST
-    if not usual or not parts(arguments, kinds, []):
+    if not parts(arguments, kinds, []) or any(getattr(CONFIG, name) not in FLAGS[name] for name in FLAGS):
         return
     compiled = dispatcher.overloads.get(tuple(map(numba.typeof, arguments)))
     name = entry_name(dispatcher.py_func, kinds)
@@ -199,8 +163,6 @@ def _entry(compiled: Any, name: str) -> bytes | None:
     returned = _format(compiled.signature.return_type)
     generator = compiled.codegen
     module = compiled.library._get_module_for_linking().clone()  # noqa: SLF001  # what other kernels get of it
-    if any(function.name.startswith("NRT_MemInfo") for function in module.functions):
-        module.link_in(binding.parse_assembly(MEMORY))
     for value in (*module.functions, *module.global_variables):
         if not value.is_declaration:
             value.linkage = "internal"
@@ -210,7 +172,7 @@ def _entry(compiled: Any, name: str) -> bytes | None:
     passes.add_global_dead_code_eliminate_pass()
     machine = generator._tm  # noqa: SLF001  # the one that compiled it
     passes.run(module, binding.create_pass_builder(machine, binding.create_pipeline_tuning_options()))
-    called = {function.name for function in module.functions if function.is_declaration} - {"malloc", "free"}
+    called = {function.name for function in module.functions if function.is_declaration}
     foreign = [value.name for value in module.global_variables if value.is_declaration]
     if returned is None or foreign or not all(map(SAFE.match, called)):
         return None
