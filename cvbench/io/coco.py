@@ -545,7 +545,7 @@ def _areas(found: Part, options: DetectionOptions) -> tuple[Float | None, Float,
         return mask_boxes(found.masks) if compared else None, mask_areas(found.masks), "mask"
     assert found.points is not None, "there is always a shape"
     first = found.points if len(options.parts) == 1 else found.points[:, : options.parts[0][1]]
-    extents = keypoint_boxes(first)
+    extents = keypoint_boxes(first) if found.extents is None else found.extents
     return extents if compared else None, box_areas(extents), "keypoints"
 
 

@@ -40,6 +40,7 @@ from cvbench.io.fields import (
 )
 from cvbench.io.scan import POWERS, Column, Form, Places, Rows
 from cvbench.io.source import Document, list_of
+from cvbench.kernels.points import extents
 from cvbench.kernels.scanning import (
     INTEGER,
     NUMBERS,
@@ -96,15 +97,18 @@ def _part(rows: Rows, fields: Sequence[Field], images: Places, categories: Place
         require(not field.required or rows.seen(field.name).all())
     image, category = images.of(rows.integers("image_id")), categories.of(rows.integers("category_id"))
     require((image >= 0).all())
-    boxes = masks = points = None
+    boxes = masks = points = around = None
     if "bbox" in rows.form.places:
         boxes = _boxes(rows)
     if options.shape == "mask":
         masks = flat_masks(rows).decoded(None if options.sizes is None else options.sizes[image])
     if options.shape == "keypoints":
         points = _points(rows, options.parts)
+        around = np.empty((rows.n, 4))
+        extents(points, options.parts[0][1] or 0, around)  # while they are in the cache
     unknown = frozenset(rows.integers("category_id")[category < 0].tolist())
-    return Part(image, category, rows.numbers("score").copy(), boxes, masks, points, unknown, 0, None, np.zeros(0, int))
+    score, none = rows.numbers("score").copy(), np.zeros(0, np.int64)
+    return Part(image, category, score, boxes, masks, points, unknown, 0, None, none, around)
 
 
 class Stack:
@@ -143,7 +147,7 @@ class PartStack:
 
     def push(self, part: Part, share: float) -> None:
         """Append the rows of `part`; with them, there is this `share` of all that will come."""
-        columns = {name: getattr(part, name) for name in ("image", "category", "score", "boxes", "points")}
+        columns = {name: getattr(part, name) for name in ("image", "category", "score", "boxes", "points", "extents")}
         if part.masks is not None:
             columns |= {"counts": part.masks.counts, "runs": np.diff(part.masks.offsets), "sizes": part.masks.sizes}
         for name, column in columns.items():
@@ -168,13 +172,16 @@ class PartStack:
             0,
             None,
             np.zeros(0, np.int64),
+            columns.get("extents"),
         )
 
 
 def _boxes(rows: Rows) -> Float:
     """Boxes, NaN where a record has none."""
-    boxes: Float = rows.numbers("bbox").copy()
     seen = rows.seen("bbox")
+    if not seen.any():
+        return np.full((rows.n, 4), np.nan)
+    boxes: Float = rows.numbers("bbox").copy()
     if seen.all():
         return checked_boxes(boxes)
     checked_boxes(boxes[seen])

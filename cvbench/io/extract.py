@@ -48,6 +48,8 @@ class Part:
     """(N, P) scores of parts."""
     missing_scores: Int
     """(P,) how often these are lacking."""
+    extents: Float | None = None
+    """(N, 4) the boxes around the keypoints that make the areas, where they are known already."""
 
 
 @dataclass(frozen=True)

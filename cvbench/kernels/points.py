@@ -42,6 +42,17 @@ def distances_rows(
 
 
 @kernel
+def extents(points: Float, joints: int, boxes: Float) -> None:
+    """The extent of the first `joints` keypoints of each row: points (N, J, 3) finite; boxes (N, 4) written, xywh."""
+    for n in range(len(points)):
+        for axis in range(2):
+            low = high = points[n, 0, axis]
+            for joint in range(1, joints):
+                low, high = min(low, points[n, joint, axis]), max(high, points[n, joint, axis])
+            boxes[n, axis], boxes[n, 2 + axis] = low, high - low
+
+
+@kernel
 def first_reached(value: float, thresholds: Float, strict: bool) -> int:
     """Index of the first of the rising `thresholds` above `value`, or equal to it unless `strict`; T where none is."""
     low, high = 0, len(thresholds)

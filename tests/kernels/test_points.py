@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from cvbench.kernels.points import count_hits, count_instance_hits, distances_rows, first_reached
+from cvbench.io.extract import keypoint_boxes
+from cvbench.kernels.points import count_hits, count_instance_hits, distances_rows, extents, first_reached
 
 
 def drawn(seed: int, number: int = 6, joints: int = 4, dims: int = 2) -> tuple[np.ndarray, ...]:
@@ -34,6 +35,13 @@ def test_distances_are_those_of_the_definition(seed: int, dims: int, divide_firs
             assert out[n, j] == math.sqrt(sum((step / scale[n]) ** 2 for step in steps))
         else:
             assert out[n, j] == math.sqrt(sum(step**2 for step in steps)) / scale[n]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 6))
+def test_extents_are_those_of_arrays(seed: int, joints: int) -> None:
+    points, boxes = np.random.default_rng(seed).normal(0, 100, (4, 6, 3)), np.full((4, 4), np.nan)
+    extents(points, joints, boxes)
+    np.testing.assert_array_equal(boxes, keypoint_boxes(points[:, :joints]))
 
 
 def test_single_precision_stays_single() -> None:
