@@ -233,7 +233,7 @@ def _begins(marks: Marks, words: NDArray[np.uint64], n: int, begins: Int) -> int
         if words[np.uint64(word)]:
             for k in range(8 * word, 8 * word + 8):
                 begins[np.uint64(found)] = k
-                found += marks[np.uint64(k)]
+                found += np.int64(marks[np.uint64(k)])
     return found - 1
 
 
