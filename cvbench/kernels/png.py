@@ -110,13 +110,13 @@ def _paeth(row: Bytes, words: NDArray[np.uint64], step: int, above: Bytes, line:
 
     Where the left pixel is the upper left one this is the upper one, and remains so while the bytes of the row are 0.
     """
-    k, width, same = 0, len(line), 0  # so many bytes before this one are those above them
+    width = len(line)
+    for k in range(width):
+        line[k] = above[k]
+    k, same = 0, 0  # so many bytes before this one are those above them
     while k < width:
         if same >= step and k & 7 == 0 and words[np.uint64(k >> 3)] == 0:
-            stop = _nonzero(row, words, k)
-            for place in range(k, stop):
-                line[np.uint64(place)] = above[np.uint64(place)]
-            k = stop
+            k = _nonzero(row, words, k)
         else:
             up, left, corner = np.int64(above[np.uint64(k)]), 0, 0
             if k >= step:
