@@ -6,6 +6,7 @@ and by nobody else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -75,11 +76,13 @@ def count_overlaps(
     a, b = (_checked(value, name) for value, name in ((gt, "gt"), (pred, where)))
     if a.shape != b.shape:
         raise InputError(f"has shape {b.shape}, the ground truth {a.shape}; expected equal shapes", where=where)
-    rows: list[Int] = []
-    if np.prod(a.shape, dtype=np.int64) > 0:
+    tables: list[Int] = []
+    if math.prod(a.shape):
         bits = np.zeros(0, np.uint8) if bands is None else _bits(bands, a.shape)
-        rows = _count(a, b, bits)
-    return _grouped(np.concatenate(rows) if rows else np.zeros((0, 4), np.int64), bands is not None)
+        tables = _count(a, b, bits)
+    if len(tables) == 1 and bands is None:
+        return _ordered(tables[0])
+    return _grouped(np.concatenate(tables) if tables else np.zeros((0, 4), np.int64), bands is not None)
 
 
 def join_overlaps(parts: Sequence[Overlaps]) -> Overlaps:
@@ -127,8 +130,10 @@ def _count(a: Rgb | NDArray[Any], b: Rgb | NDArray[Any], bits: NDArray[np.uint8]
     while start < total:
         keys, counts = np.empty((slots, 3), np.int64), np.zeros(slots, np.int64)
         start = int(count_pairs(a_flat, b_flat, bits, layout, start, marks, begins, keys, counts))
-        found = np.flatnonzero(counts)
-        tables.append(np.column_stack([keys[found], counts[found]]))
+        found = np.flatnonzero(counts != 0)
+        rows = np.empty((len(found), 4), np.int64)
+        rows[:, :3], rows[:, 3] = keys[found], counts[found]
+        tables.append(rows)
         slots *= 4
     return tables
 
@@ -180,6 +185,13 @@ def _bits(bands: tuple[NDArray[Any], NDArray[Any]], shape: tuple[int, ...]) -> N
             raise InputError(f"a band has shape {band.shape}; expected {shape}, that of the maps")
     first, second = ((band != 0).ravel().view(np.uint8) for band in bands)
     return np.asarray(first | (second << 1), np.uint8)
+
+
+def _ordered(rows: Int) -> Overlaps:
+    """Rows of different pairs, ascending."""
+    order = np.lexsort((rows[:, 1], rows[:, 0]))
+    gt, pred, pixels = (rows[order, column] for column in (0, 1, 3))
+    return Overlaps(offsets=np.array([0, len(rows)], np.int64), gt=gt, pred=pred, pixels=pixels, bands=None)
 
 
 def _grouped(rows: Int, with_bands: bool) -> Overlaps:
