@@ -139,6 +139,7 @@ def oks_exponents_rows(
     start: int,
     stop: int,
     keypoints: Float,
+    rows: Int,
     first_gt: Int,
     gt_keypoints: Float,
     gt_boxes: Float,
@@ -157,6 +158,8 @@ def oks_exponents_rows(
 
     Of a ground truth without labelled joints, all joints count, each with its distance to the box three times as wide
     and high around the same centre.
+
+    rows : (N,) where in `keypoints` each row is
     """
     used = 0
     for row in range(start, stop):
@@ -168,7 +171,7 @@ def oks_exponents_rows(
                 labelled |= gt_keypoints[g, j, 2] > 0
             n, bound, half = 0, 0.0, 0.5 / scale
             for j in range(len(variances)):
-                x, y = keypoints[row, j, 0], keypoints[row, j, 1]
+                x, y = keypoints[rows[row], j, 0], keypoints[rows[row], j, 1]
                 if labelled:
                     if not gt_keypoints[g, j, 2] > 0:
                         continue

@@ -617,7 +617,7 @@ def _compare_masks(job: Comparison) -> Fill:
 
 def _compare_keypoints(job: Comparison) -> Fill:
     cells = job.cells
-    keypoints = _needed(job.dt.keypoints, "keypoints")[cells.row]
+    keypoints = _needed(job.dt.keypoints, "keypoints")
     gt_keypoints = _needed(job.gt.keypoints, "keypoints")[cells.gt_row]
     boxes, area = _needed(job.gt.boxes, "boxes")[cells.gt_row], job.gt.area[cells.gt_row]
     joints = len(job.params.sigmas)
@@ -630,7 +630,7 @@ def _compare_keypoints(job: Comparison) -> Fill:
 
     def fill(start: int, stop: int) -> None:
         terms = np.empty((cells.pairs[stop] - cells.pairs[start], joints))
-        meetings, of_gt = (keypoints, cells.first_gt), (gt_keypoints, boxes, area)
+        meetings, of_gt = (keypoints, cells.row, cells.first_gt), (gt_keypoints, boxes, area)
         used = oks_exponents_rows(start, stop, *meetings, *of_gt, variances, job.lowest, cells.pairs, terms, job.out)
         # NumPy's exp, not the C library's: they differ by one unit in the last place, and pycocotools takes NumPy's
         np.exp(terms[:used], out=terms[:used])

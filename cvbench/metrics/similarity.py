@@ -139,7 +139,8 @@ def oks(a: ArrayLike, b: ArrayLike, *, area: ArrayLike, boxes: ArrayLike, sigmas
     terms, out = np.empty((n * m, len(sizes))), np.empty(n * m)
     detected, annotated = np.ascontiguousarray(detected), np.ascontiguousarray(annotated)
     variances = (sizes * 2) ** 2
-    oks_exponents_rows(0, n, detected, first, annotated, extents, scales, variances, -np.inf, pairs, terms, out)
+    meetings, of_gt = (detected, np.arange(n), first), (annotated, extents, scales)
+    oks_exponents_rows(0, n, *meetings, *of_gt, variances, -np.inf, pairs, terms, out)
     oks_means_rows(0, n, first, annotated, pairs, np.exp(terms), *sum_room(), out)
     return out.reshape(n, m)
 

@@ -13,7 +13,8 @@ def oks_of(lowest: float, keypoints, gt_keypoints, boxes, area, variances) -> np
     n, m = len(keypoints), len(gt_keypoints)
     first, pairs = np.zeros(n, np.int64), np.arange(n + 1) * m
     terms, out = np.full((n * m, len(variances)), np.nan), np.empty(n * m)
-    used = oks_exponents_rows(0, n, keypoints, first, gt_keypoints, boxes, area, variances, lowest, pairs, terms, out)
+    meetings, of_gt = (keypoints[::-1].copy(), np.arange(n)[::-1].copy(), first), (gt_keypoints, boxes, area)
+    used = oks_exponents_rows(0, n, *meetings, *of_gt, variances, lowest, pairs, terms, out)
     assert used == np.count_nonzero(out == -1)
     oks_means_rows(0, n, first, gt_keypoints, pairs, np.exp(terms[:used]), *sum_room(), out)
     return out
