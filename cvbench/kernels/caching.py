@@ -58,9 +58,12 @@ RETURNED: dict[Any, str] = {numba.types.none: "", numba.int64: "q", numba.float6
 """Formats of `struct` of what entries may return, alone or in a tuple."""
 
 SAFE = re.compile(
-    r"llvm\.(mem|[su](min|max|add|sub|mul)|abs|fabs|ct|masked|vector\.reduce|x86\.atomic|assume|lifetime|experimental)"
+    r"llvm\.(mem|[su](min|max|add|sub|mul)|f?abs|sqrt|ct|masked|vector\.reduce|x86\.atomic|assume|lifetime|experimental)"
 )
 """What entries may call: functions of LLVM that become instructions, or calls that every C library has."""
+
+LIBRARY = re.compile(r"(?:llvm\.)?(sqrtf?|hypot|atan2|exp)(?:\.v?\d*f64)?")
+"""What else they may call, where the process that loads them has it: functions of C, by these names."""
 
 
 class CacheWarning(UserWarning):
@@ -159,7 +162,10 @@ def keep_entry(dispatcher: Any, arguments: Sequence[Any]) -> None:
 
 
 def _entry(compiled: Any, name: str) -> bytes | None:
-    """A file's content: what is returned, a line, and machine code that needs nothing of Numba; None where it does."""
+    """A file's content: what is returned and which functions of C are called, a line, and machine code.
+
+    None where that needs more.
+    """
     returned = _format(compiled.signature.return_type)
     generator = compiled.codegen
     module = compiled.library._get_module_for_linking().clone()  # noqa: SLF001  # what other kernels get of it
@@ -173,10 +179,12 @@ def _entry(compiled: Any, name: str) -> bytes | None:
     machine = generator._tm  # noqa: SLF001  # the one that compiled it
     passes.run(module, binding.create_pass_builder(machine, binding.create_pipeline_tuning_options()))
     called = {function.name for function in module.functions if function.is_declaration}
-    foreign = [value.name for value in module.global_variables if value.is_declaration]
-    if returned is None or foreign or not all(map(SAFE.match, called)):
+    matches = [LIBRARY.fullmatch(function) for function in called if not SAFE.match(function)]
+    foreign = any(value.is_declaration for value in module.global_variables)
+    if returned is None or foreign or None in matches:
         return None
-    content: bytes = returned.encode() + b"\n" + machine.emit_object(module)
+    functions = sorted({match[1] for match in matches if match is not None})
+    content: bytes = f"{' '.join([returned, *functions])}\n".encode() + machine.emit_object(module)
     return content
 
 

@@ -146,8 +146,10 @@ def find_entry(function: Callable[..., object], kinds: Iterable[Any]) -> Entry |
         for folder in folders() if name not in ENTRIES else ():
             stored = read(folder / name)
             if stored is not None:
-                returned, _, code = stored.partition(b"\n")
-                ENTRIES[name] = Entry(_loaded(code, symbol(name)), kinds, returned.decode())
+                head, _, code = stored.partition(b"\n")
+                returned, *needed = head.decode().split(" ")
+                if all(map(_has, needed)):
+                    ENTRIES[name] = Entry(_loaded(code, symbol(name)), kinds, returned)
                 break
     return ENTRIES.get(name)
 
@@ -197,6 +199,13 @@ def _loaded(code: bytes, name: str) -> int:
     engine.finalize_object()
     address: int = engine.get_function_address(name)
     return address
+
+
+def _has(name: str) -> bool:
+    """Whether this process has a function of C."""
+    from llvmlite import binding
+
+    return binding.address_of_symbol(name) is not None
 
 
 @cache

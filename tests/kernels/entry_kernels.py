@@ -51,12 +51,17 @@ def steps(values: Any) -> Any:
 
 
 @kernel
-def grown(x: Any) -> Any:
-    return math.exp(x)
+def of_libraries(x: Any) -> Any:
+    return math.exp(x) + math.hypot(x, 2.0), math.atan2(x, -0.3), math.sqrt(abs(x))
 
 
-def results(with_libraries: bool) -> list[Any]:
-    """What all kernels return, or all but the one that calls a library."""
+@kernel
+def of_other_libraries(x: Any) -> Any:
+    return math.lgamma(x)
+
+
+def results(with_others: bool) -> list[Any]:
+    """What all kernels return, or all but the one that has no entry."""
     out = np.zeros(5, np.int32)
     grid = np.arange(24.0).reshape(4, 6) / 7
     fixed = grid.copy()
@@ -69,4 +74,5 @@ def results(with_libraries: bool) -> list[Any]:
     found += [chosen(1, first=False, b=2), several(pair=Pair(out, 1.5), b=2.0, a=1)]
     found += [several(3, 0.1, Pair(out, 2.5)), several(-3, 1e300, Pair(grid, -1e300))]
     found += [steps(out), steps(out[::-2]), steps(np.zeros((0, 3), np.uint8)), steps(grid.T)]
-    return [*found, grown(0.1)] if with_libraries else found
+    found += [of_libraries(x) for x in (0.1, -3.3, 700.0)]
+    return [*found, of_other_libraries(0.1)] if with_others else found
