@@ -24,6 +24,7 @@ import struct
 import threading
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -140,9 +141,12 @@ def read_raster(path: str | os.PathLike[str], memory: Memory | None = None) -> R
     ([[0, 7], [7, 7]], False, 132)
     """
     name = os.fspath(path)
-    if os.path.isdir(name):  # noqa: PTH112  # 2 µs, a `Path` takes 10
-        raise FormatError("this is a folder, expected a PNG or .npy file", where=name)
-    stored = read_file(name)
+    try:
+        stored = read_file(name)
+    except FormatError:
+        if Path(name).is_dir():
+            raise FormatError("this is a folder, expected a PNG or .npy file", where=name) from None
+        raise
     if stored.startswith(PNG):
         pixels = _decode_png(stored, name, memory or Memory())
     elif stored.startswith(NPY):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +166,19 @@ def test_a_list_is_cut_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_numbers_are_read_as_python_reads_them(number: float, digits: int) -> None:
     text = f'{{"id": 1, "x": {number:.{digits}e}}}'
     assert msgspec.json.decode(text, type=Record).x == json.loads(text)["x"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize("size", [0, 1, 5, 300_000])
+def test_what_does_not_know_its_size_is_read_to_its_end(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "BLOCK", 1000)
+    content, pipe = bytes(k % 251 for k in range(size)), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(pipe.write_bytes, content)
+        assert source.read_file(str(pipe)) == content
+        written.result()
+    (tmp_path / "file").write_bytes(content)
+    assert source.read_file(str(tmp_path / "file")) == content
