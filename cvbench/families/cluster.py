@@ -41,6 +41,7 @@ from cvbench.io.pieces import (
     placed,
     read_piece,
 )
+from cvbench.io.source import Source
 from cvbench.kernels import available_threads
 from cvbench.metrics.base import image_weights, merge
 from cvbench.metrics.detection import DetectionState, Progress, Scored, join_scored, scored
@@ -283,7 +284,8 @@ def _read_truth(
     except FormatError as error:
         raise FormatError(error.message.replace(path, name), where=error.where.replace(path, name)) from None
     notes = [note.replace(path, name) for note in found.notes]
-    return replace(found, source=replace(found.source, path=name), notes=notes)
+    # hashed here, where the file is
+    return replace(found, source=Source(name, found.source.sha256, found.source.bytes), notes=notes)
 
 
 def _outline(found: Reading[Any]) -> Reading[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from itertools import zip_longest
@@ -96,12 +97,16 @@ def score(
 ) -> Result:
     """Score detections; arguments as in `cvbench.families`."""
     params = rules(settings, parameters)
-    truth = read_truth(settings, gt, parameters)
     read = read_folder if is_folder(pred) else read_detections
-    found = read(pred, truth.columns, settings["iou_type"], **pred_reading(settings, truth, parameters))
-    choice = choose(truth.columns, parameters)
-    columns = choice.of(truth.columns, found.columns)
-    state = BENCHMARKS[settings["benchmark"]].count(truth, *columns, params, threads, progress)
+    # what is hashed of large files is hashed beside the rest, of which not all keeps every processor busy
+    with ThreadPoolExecutor(1, "cvbench-hash") as pool:
+        truth = read_truth(settings, gt, parameters)
+        pool.submit(getattr, truth.source, "sha256")
+        found = read(pred, truth.columns, settings["iou_type"], **pred_reading(settings, truth, parameters))
+        pool.submit(getattr, found.source, "sha256")
+        choice = choose(truth.columns, parameters)
+        columns = choice.of(truth.columns, found.columns)
+        state = BENCHMARKS[settings["benchmark"]].count(truth, *columns, params, threads, progress)
     return described(settings, parameters, state, truth, found, choice, threads)
 
 

@@ -134,7 +134,8 @@ def _read(
         message, where = (text.replace(path, piece.name) for text in (error.message, error.where))
         raise FormatError(message, where=where) from None
     notes = [note.replace(path, piece.name) for note in found.notes]
-    return replace(found, source=replace(found.source, path=piece.name), notes=notes)
+    source = Source(piece.name, found.source.sha256, found.source.bytes)
+    return replace(found, source=source, notes=notes)
 
 
 def placed(error: FormatError, piece: Piece, records: int) -> FormatError:

@@ -9,9 +9,9 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
 from types import GenericAlias
@@ -47,7 +47,35 @@ GZIP = b"\x1f\x8b"
 """The first bytes of every gzip file; a file's name says nothing about its content."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class LateHash:
+    """The hash of a file that was read, to be found if it is asked for: it takes a tenth of the time of reading."""
+
+    path: str
+    size: int
+    modified: int
+    """Nanoseconds"""
+
+    @classmethod
+    def of(cls, path: str) -> LateHash:
+        """That of the file as it is now."""
+        status = Path(path).stat()
+        return cls(path, status.st_size, status.st_mtime_ns)
+
+    def found(self) -> str:
+        """The hash; a FormatError where the file is another one by now."""
+        content, buffer = hashlib.sha256(), memoryview(bytearray(1 << 20))
+        with _opened(self.path) as file:
+            while n := file.readinto(buffer):
+                content.update(buffer[:n])
+        if LateHash.of(self.path) != self:
+            raise FormatError(
+                "the file has changed since it was read, and is not hashed any more", where=self.path
+            )
+        return content.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
 class Source:
     """Where columns came from, so that a result can say what it was made of.
 
@@ -57,14 +85,27 @@ class Source:
         As the caller gave it; None for data from memory.
     sha256 : str
         Hexadecimal, of the bytes as they lie on disk, compressed or not. For data from memory, of their canonical JSON:
-        no spaces, keys in order, the shortest decimals that read back as the same numbers.
+        no spaces, keys in order, the shortest decimals that read back as the same numbers. That of large files is found
+        when it is first asked for, with a FormatError where the file has changed.
     bytes : int
         How many bytes were hashed.
     """
 
     path: str | None
-    sha256: str
+    hash: str | LateHash
     bytes: int
+
+    @cached_property
+    def sha256(self) -> str:
+        """See above."""
+        return self.hash if isinstance(self.hash, str) else self.hash.found()
+
+    def __eq__(self, other: object) -> bool:
+        same = isinstance(other, Source) and (self.path, self.bytes) == (other.path, other.bytes)
+        return same and isinstance(other, Source) and self.sha256 == other.sha256
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.bytes))
 
 
 class Document:
@@ -119,15 +160,8 @@ class Document:
                 if not self._read.strip():
                     raise FormatError(f"the file is empty ({len(stored)} bytes), expected JSON", where=self.name)
         self.is_large = stored is None or (self._read is not None and len(self._read) >= LARGE and compiled())
-        # Hashing 50 MB takes 30 ms of one processor, beside the reading.
-        pool = ThreadPoolExecutor(1, "cvbench-hash")
-        self._source = pool.submit(_source_of, self.path, stored)
-        pool.shutdown(wait=False)
-
-    @property
-    def source(self) -> Source:
+        self.source = Source(self.path, *_hash_of(self.path, stored))
         """Where the document came from."""
-        return self._source.result()
 
     @property
     def _text(self) -> bytes | memoryview | None:
@@ -251,18 +285,13 @@ def _is_large(path: str) -> bool:
         return not file.peek(2).startswith(GZIP)
 
 
-def _source_of(path: str | None, stored: bytes | None) -> Source:
-    """What a document says of its origin; the content where it was read already."""
+def _hash_of(path: str | None, stored: bytes | None) -> tuple[str | LateHash, int]:
+    """The hash of a document and its bytes; of the content where it was read already."""
     if stored is not None:
-        return Source(path, hashlib.sha256(stored).hexdigest(), len(stored))
+        return hashlib.sha256(stored).hexdigest(), len(stored)
     assert path is not None, "data from memory are there"
-    content, size = hashlib.sha256(), 0
-    buffer = memoryview(bytearray(1 << 20))
-    with _opened(path) as file:
-        while n := file.readinto(buffer):
-            content.update(buffer[:n])
-            size += n
-    return Source(path, content.hexdigest(), size)
+    late = LateHash.of(path)
+    return late, late.size
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hypothesis import given, strategies as st
 from cvbench.errors import FormatError, InputError
 from cvbench.io import source
 from cvbench.io.source import Document, decoded_parts
+from mode import JIT
 
 
 class Record(msgspec.Struct):
@@ -35,6 +37,19 @@ def test_a_file_is_hashed_as_it_lies_on_disk(tmp_path: Path) -> None:
         document = Document(path, "pred")
         assert document.decode(list[Record]) == [Record(1)]
         assert document.source == source.Source(str(path), hashlib.sha256(stored).hexdigest(), len(stored))
+
+
+@pytest.mark.skipif(not JIT, reason="without machine code no file is large")
+def test_a_large_file_is_hashed_when_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "LARGE", 1)
+    path = tmp_path / "large.json"
+    path.write_bytes(b'[{"id": 1}]')
+    first, second = Document(path, "pred"), Document(path, "pred")
+    assert first.source.sha256 == hashlib.sha256(b'[{"id": 1}]').hexdigest()
+    assert first.source == pickle.loads(pickle.dumps(second.source))
+    path.write_bytes(b'[{"id": 1000}]')
+    with pytest.raises(FormatError, match=r"large.json: the file has changed since it was read"):
+        assert second.source.sha256
 
 
 def test_data_from_memory_are_hashed_by_what_they_say() -> None:
