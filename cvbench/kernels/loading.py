@@ -170,6 +170,7 @@ def symbol(name: str) -> str:
     return "entry_" + hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
+@cache
 def processor() -> tuple[str, str, str]:
     """What code is compiled for, as Numba's code generator says it: system, processor and its features."""
     from llvmlite import binding
