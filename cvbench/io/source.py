@@ -69,9 +69,7 @@ class LateHash:
             while n := file.readinto(buffer):
                 content.update(buffer[:n])
         if LateHash.of(self.path) != self:
-            raise FormatError(
-                "the file has changed since it was read, and is not hashed any more", where=self.path
-            )
+            raise FormatError("the file has changed since it was read, and is not hashed any more", where=self.path)
         return content.hexdigest()
 
 
