@@ -209,7 +209,7 @@ _HEATMAPS = {
     ),
 }
 # torchvision, which torchmetrics asks for, has to be built for the torch that is there: only who has it gets these
-_LOOP_IMPORTS = ("torch", "torchvision", "torchmetrics.detection")
+_LOOP_IMPORTS = ("torch", "torchvision_operators", "torchvision", "torchmetrics.detection")
 _ROUNDED: dict[str, Any] = {"tolerance": 2.0**-23, "reason": "gives figures in single precision"}
 _LOOP = {
     "cvbench": Engine("loop_engines:cvbench", ("torch", "cvbench.metrics.detection_ap"), "cvbench"),
