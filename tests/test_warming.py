@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,14 +15,14 @@ from cvbench import TASKS, InputError, warming, warmup
 from cvbench.kernels.caching import folder_of_kernels
 from families.map_files import exit_code
 from generated import Knobs, coco
-from mode import JIT
+from mode import JIT, without_settings
 
 compiled = pytest.mark.skipif(not JIT, reason="kernels run as plain Python")
 
 
 def fresh(code: str, cache: Path) -> Any:
     """What the code prints in a fresh process that keeps kernels in `cache`, as JSON."""
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)}
+    environment = without_settings(NUMBA_CACHE_DIR=str(cache))
     command = [sys.executable, "-c", f"import json\n{code}"]
     return json.loads(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import subprocess
 import sys
 import warnings
@@ -17,7 +16,7 @@ import pytest
 from cvbench.kernels import caching, kernel, loading
 from cvbench.kernels.caching import CacheWarning, KernelCache
 from cvbench.kernels.loading import ENTRY, KERNEL, sources_hash
-from mode import JIT
+from mode import JIT, without_settings
 
 compiled = pytest.mark.skipif(not JIT, reason="kernels run as plain Python")
 
@@ -46,7 +45,9 @@ def hits(dispatcher: Any) -> tuple[int, int]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder for kernels."""
+    """An empty folder for kernels, which are compiled without checks of bounds."""
+    monkeypatch.delenv("NUMBA_BOUNDSCHECK", raising=False)  # Numba reads the environment again when it changes
+    monkeypatch.setattr(caching.CONFIG, "BOUNDSCHECK", None)
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(KernelCache, "refused", {})
     caching._warn_once.cache_clear()
@@ -139,7 +140,7 @@ def shell(cache: Path, tmp_path: Path, limit: int | None = None) -> subprocess.C
     arguments = ["cvbench", "score", "pose.epe", f"{tmp_path}/gt.npy", f"{tmp_path}/pred.npy", "--expect", "EPE=0"]
     code = "" if limit is None else UNWRITABLE.format(limit)
     code += f"import sys; sys.argv = {arguments!r}; from cvbench.cli import main; main()"
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)}
+    environment = without_settings(NUMBA_CACHE_DIR=str(cache))
     command = [sys.executable, "-B", "-c", code]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
 

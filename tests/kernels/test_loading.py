@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from cvbench.kernels.loading import ENTRY, KERNEL
-from mode import JIT
+from mode import JIT, without_settings
 
 pytestmark = [
     pytest.mark.skipif(not JIT, reason="kernels run as plain Python"),
@@ -23,8 +22,7 @@ pytestmark = [
 
 def fresh(*command: str, cache: Path, cwd: Path | None = None, **settings: str) -> Any:
     """What a Python program prints as JSON, with the kernels in `cache` and no other settings of Numba than these."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
-    environment = others | {"NUMBA_CACHE_DIR": str(cache)} | settings
+    environment = without_settings(NUMBA_CACHE_DIR=str(cache), **settings)
     answer = subprocess.run(
         [sys.executable, *command], env=environment, cwd=cwd, capture_output=True, text=True, check=True
     )
