@@ -147,12 +147,15 @@ _PANOPTIC = {
     "vernier": Engine("map_engines:panoptic_vernier", ("vernier.panoptic",), "vernier", **_SUMS),
     "two np.unique": Engine("map_engines:panoptic_two_sorts", sizes=SMALL, **_ALONE, **_SUMS),
 }
+_TORCH = ("torch", "torchvision_operators")
+"""What torchmetrics needs before it: it imports torchvision wherever there is one."""
+
 # 2 s for an image
 _PANOPTIC_FEW = {
     "cvbench": _PANOPTIC["cvbench"],
     "torchmetrics": Engine(
         "map_engines:panoptic_torchmetrics",
-        ("torch", "torchmetrics.detection"),
+        (*_TORCH, "torchmetrics.detection"),
         "torchmetrics",
         SMALL,
         most=2,
@@ -175,7 +178,7 @@ _LABELS = {
     "np.bincount": Engine("map_engines:semantic_bincount", sizes=MIDDLE, **_ALONE, **_SUMS),
     "torchmetrics": Engine(
         "map_engines:semantic_torchmetrics",
-        ("torch", "torchmetrics.classification"),
+        (*_TORCH, "torchmetrics.classification"),
         "torchmetrics",
         SMALL,
         **_SINGLE,
@@ -208,8 +211,7 @@ _HEATMAPS = {
         "point_engines:heatmaps_in_a_loop", tolerance=1e-6, reason="computes some of it in single precision"
     ),
 }
-# torchvision, which torchmetrics asks for, has to be built for the torch that is there: only who has it gets these
-_LOOP_IMPORTS = ("torch", "torchvision_operators", "torchvision", "torchmetrics.detection")
+_LOOP_IMPORTS = (*_TORCH, "torchvision", "torchmetrics.detection")
 _ROUNDED: dict[str, Any] = {"tolerance": 2.0**-23, "reason": "gives figures in single precision"}
 _LOOP = {
     "cvbench": Engine("loop_engines:cvbench", ("torch", "cvbench.metrics.detection_ap"), "cvbench"),
