@@ -14,7 +14,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +27,7 @@ from cvbench.io.coco import Reading, read_detections
 from cvbench.io.extract import by_image, joined_masks
 from cvbench.io.fields import IouType
 from cvbench.io.label_maps import digest_of
-from cvbench.io.source import BETWEEN, Source
+from cvbench.io.source import BETWEEN, Source, hash_of_file
 
 PER_PIECE = "images_without_detections"
 """The count of a reading that does not add up."""
@@ -238,11 +237,7 @@ def folder_source(path: str, sources: Sequence[Source]) -> Source:
 
 def file_source(path: str, name: str) -> Source:
     """What a result says of a file, read bit by bit."""
-    hashed = sha256()
-    with Path(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            hashed.update(block)
-    return Source(name, hashed.hexdigest(), Path(path).stat().st_size)
+    return Source(name, hash_of_file(path), Path(path).stat().st_size)
 
 
 def _scores(reading: Mapping[str, Any]) -> Sequence[str]:

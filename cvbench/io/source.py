@@ -35,7 +35,7 @@ LARGE = 4 << 20
 """Bytes of JSON from which on a scan is faster, although its machine code must be loaded first."""
 
 BLOCK = 1 << 20
-"""Bytes of a file that are read at a time where its size does not tell how many there are."""
+"""Bytes of a file that are read at a time where not all are: for its hash, or where its size tells nothing."""
 
 PART = 1 << 18
 """Bytes of JSON that are decoded at a time."""
@@ -64,13 +64,10 @@ class LateHash:
 
     def found(self) -> str:
         """The hash; a FormatError where the file is another one by now."""
-        content, buffer = hashlib.sha256(), memoryview(bytearray(1 << 20))
-        with _opened(self.path) as file:
-            while n := file.readinto(buffer):
-                content.update(buffer[:n])
+        found = hash_of_file(self.path)
         if LateHash.of(self.path) != self:
             raise FormatError("the file has changed since it was read, and is not hashed any more", where=self.path)
-        return content.hexdigest()
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +84,8 @@ class Source:
         when it is first asked for, with a FormatError where the file has changed.
     bytes : int
         How many bytes were hashed.
+    hash : str or LateHash
+        What `sha256` comes from.
     """
 
     path: str | None
@@ -99,8 +98,9 @@ class Source:
         return self.hash if isinstance(self.hash, str) else self.hash.found()
 
     def __eq__(self, other: object) -> bool:
-        same = isinstance(other, Source) and (self.path, self.bytes) == (other.path, other.bytes)
-        return same and isinstance(other, Source) and self.sha256 == other.sha256
+        if not isinstance(other, Source) or (self.path, self.bytes) != (other.path, other.bytes):
+            return False
+        return self.sha256 == other.sha256
 
     def __hash__(self) -> int:
         return hash((self.path, self.bytes))
@@ -273,6 +273,15 @@ def read_file(path: str) -> bytes:
         finally:
             os.close(number)
     return b"".join(parts)
+
+
+def hash_of_file(path: str) -> str:
+    """The hash of a file, a block at a time; FormatError as of `read_file`."""
+    content, buffer = hashlib.sha256(), memoryview(bytearray(BLOCK))
+    with _opened(path) as file:
+        while n := file.readinto(buffer):
+            content.update(buffer[:n])
+    return content.hexdigest()
 
 
 def _is_large(path: str) -> bool:
