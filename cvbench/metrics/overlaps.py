@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cvbench.columns import Int, Overlaps, offsets_of
 from cvbench.errors import InputError
-from cvbench.kernels.counting import AHEAD, SIDE, count_pairs, count_small
+from cvbench.kernels.counting import BEGINS, MARKS, SIDE, count_pairs, count_small
 from cvbench.metrics.base import to_numpy
 
 SLOTS = 4096
@@ -120,20 +120,18 @@ def _count(a: Rgb | NDArray[Any], b: Rgb | NDArray[Any], bits: NDArray[np.uint8]
     """Rows of value, value, bits and number; the same pair may occur in several tables."""
     (a_flat, b_flat), layout = _laid_out(a, b, any_order=not len(bits))
     total, start, tables = int(layout[0] * layout[1]), 0, []
-    marks, begins = np.empty(AHEAD + 8, np.uint8), np.empty(AHEAD + 8, np.int64)
+    marks, begins = np.empty(MARKS, np.uint8), np.empty(BEGINS, np.int64)
     if not len(bits) and total < MANY and not isinstance(a, Rgb) and not isinstance(b, Rgb):
-        table = np.zeros(SIDE * SIDE, np.int32)
-        start = int(count_small(a_flat, b_flat, layout, marks, table))
-        found = np.flatnonzero(table != 0)  # a sixth of the time that integers take
-        tables.append(np.stack([found // SIDE, found % SIDE, np.zeros_like(found), table[found]], axis=1))
+        small = np.zeros(SIDE * SIDE, np.int32)
+        start = int(count_small(a_flat, b_flat, layout, marks, small))
+        keys = np.flatnonzero(small != 0)  # a sixth of the time that integers take
+        tables.append(np.stack([keys // SIDE, keys % SIDE, np.zeros_like(keys), small[keys]], axis=1))
     slots = SLOTS
     while start < total:
-        keys, counts = np.empty((slots, 3), np.int64), np.zeros(slots, np.int64)
-        start = int(count_pairs(a_flat, b_flat, bits, layout, start, marks, begins, keys, counts))
-        found = np.flatnonzero(counts != 0)
-        rows = np.empty((len(found), 4), np.int64)
-        rows[:, :3], rows[:, 3] = keys[found], counts[found]
-        tables.append(rows)
+        rows = np.empty((slots // 2, 4), np.int64)
+        table = np.zeros(slots, np.int64)
+        start, found = count_pairs(a_flat, b_flat, bits, layout, start, marks, begins, table, rows)
+        tables.append(rows[:found])
         slots *= 4
     return tables
 
