@@ -23,7 +23,6 @@ import os
 import struct
 import threading
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +60,9 @@ SPREAD = {2: 85, 4: 17}
 WHOLE = ((0, 0, 1, 1),)
 INTERLACED = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """The pictures that one is stored as: first column, first row, steps to the next ones."""
+
+CHUNK, CHECKSUM, HEADER = struct.Struct(">I4s"), struct.Struct(">I"), struct.Struct(">IIBBBBB")
+"""How a chunk of a PNG begins and ends, and what its header is."""
 
 METADATA = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"tIME": 7}
 """Chunks that change nothing, and their lengths."""
@@ -249,14 +251,18 @@ def _decode_png(stored: bytes, name: str, memory: Memory) -> NDArray[Any]:
     if picture.depth not in DEPTHS[picture.colour]:
         return _decoded_by_pillow(stored, picture, name)  # who says so
     raw = _inflated(picture, name)
-    usual = picture.plain and picture.width * picture.height >= LARGE
-    return _decoded(picture, raw, memory) if usual else _decoded_by_pillow(stored, picture, name)
+    if picture.plain and picture.width * picture.height >= LARGE:
+        return _decoded(picture, raw, name, memory)
+    at = 0
+    for height, width in picture.shapes():
+        _check_filter(max(raw[at : at + height * width : width], default=0), name)
+        at += height * width
+    return _decoded_by_pillow(stored, picture, name)
 
 
 def _inflated(picture: _Picture, name: str) -> bytes:
-    """All rows and their filters, of the length that they should have; no filter is unknown."""
-    stream, shapes, at = zlib_ng.decompressobj(), picture.shapes(), 0
-    size = sum(height * width for height, width in shapes)
+    """All rows and their filters, of the length that they should have."""
+    stream, size = zlib_ng.decompressobj(), sum(height * width for height, width in picture.shapes())
     try:
         raw = stream.decompress(b"".join(picture.parts), size + 1)  # however much a small file explodes to
     except zlib_ng.error as error:  # type: ignore[misc]  # which its stub takes for an instance
@@ -266,22 +272,24 @@ def _inflated(picture: _Picture, name: str) -> bytes:
         raise FormatError(f"the PNG cannot be decoded: expected {size:,} bytes of pixels, found {found}", where=name)
     if not stream.eof:
         raise FormatError("the PNG cannot be decoded: the checksum of its pixels is missing", where=name)
-    for height, width in shapes:
-        kind = max(raw[at : at + height * width : width], default=0)
-        at += height * width
-        if kind > PAETH:
-            raise FormatError(f"the PNG cannot be decoded: a row has the unknown filter {kind}", where=name)
     return raw
 
 
-def _decoded(picture: _Picture, raw: bytes, memory: Memory) -> NDArray[Any]:
+def _check_filter(kind: int, name: str) -> None:
+    """Refuse a PNG where this is the largest filter of its rows and unknown."""
+    if kind > PAETH:
+        raise FormatError(f"the PNG cannot be decoded: a row has the unknown filter {kind}", where=name)
+
+
+def _decoded(picture: _Picture, raw: bytes, name: str, memory: Memory) -> NDArray[Any]:
     """The pixels of all rows and their filters."""
     height, width, depth = picture.height, picture.row_bytes(picture.width), picture.depth
     filtered = np.frombuffer(raw, np.uint8).reshape(height, 1 + width)  # refuses any other number of bytes
     scratch = width // 8 * 8 + 8
     buffer = memory.part(scratch + (1 + height) * width)
     out = buffer[scratch:].reshape(1 + height, width)
-    unfilter(filtered, 3 if picture.colour == RGB else max(depth // 8, 1), buffer[:scratch], out)
+    step = 3 if picture.colour == RGB else max(depth // 8, 1)
+    _check_filter(unfilter(filtered, step, buffer[:scratch], out), name)
     rows = out[1:]
     if picture.colour == RGB:
         return rows.reshape(height, picture.width, 3)
@@ -310,42 +318,43 @@ def _decoded_by_pillow(stored: bytes, picture: _Picture, name: str) -> NDArray[A
 
 def _examined(stored: bytes) -> _Picture | str:
     """What the chunks say, or why the PNG is not to be decoded."""
-    position, header, frames, kind = len(PNG), b"", 1, b""
+    content = memoryview(stored)
+    position, header, frames, kind = len(PNG), content[:0], 1, b""
     chunks: list[tuple[bytes, memoryview]] = []
     while kind != b"IEND":
         if position + 12 > len(stored):
             return "the PNG has no end: the file is cut short"
-        length, kind = struct.unpack_from(">I4s", stored, position)
-        data = memoryview(stored)[position + 8 : position + 8 + length]
-        if position + 12 + length > len(stored):
+        length, kind = CHUNK.unpack_from(stored, position)
+        end = position + 8 + length
+        if end + 4 > len(stored):
             return f"the PNG ends inside of a chunk {_text(kind)}: the file is cut short"
-        if zlib_ng.crc32(data, zlib_ng.crc32(kind)) != struct.unpack_from(">I", stored, position + 8 + length)[0]:
+        if zlib_ng.crc32(content[position + 4 : end]) != CHECKSUM.unpack_from(stored, end)[0]:
             return f"the checksum of the PNG's chunk {_text(kind)} at byte {position} is wrong: it is damaged"
-        if kind == b"IHDR" and length == 13:
-            header = bytes(data)
+        data = content[position + 8 : end]
+        if kind == b"IHDR" and length == HEADER.size:
+            header = data
         elif kind == b"acTL" and length == 8:
-            frames = struct.unpack(">I4x", data)[0]
+            frames = CHECKSUM.unpack_from(data)[0]
         chunks.append((kind, data))
-        position += 12 + length
+        position = end + 4
     if not header:
         return "the PNG has no header"
-    width, height, depth, colour, *methods = struct.unpack(">IIBBBBB", header)
+    width, height, depth, colour, *methods = HEADER.unpack(header)
     problem = _refusal(width, height, depth, colour, frames)
     if problem is not None:
         return problem
     # Pillow reads the pixels that are in one place
-    parts = next(([data for _, data in run] for kind, run in groupby(chunks, lambda c: c[0]) if kind == b"IDAT"), [])
-    plain = methods == [0, 0, 0] and _plain(chunks)
-    return _Picture(width, height, depth, colour, methods[2] != 0, plain, parts)
+    kinds = [kind for kind, _ in chunks]
+    first = last = kinds.index(b"IDAT") if b"IDAT" in kinds else len(kinds)
+    while kinds[last : last + 1] == [b"IDAT"]:
+        last += 1
+    plain = methods == [0, 0, 0] and kinds[0] == b"IHDR" and last > first and _plain(chunks[1:first] + chunks[last:-1])
+    return _Picture(width, height, depth, colour, methods[2] != 0, plain, [data for _, data in chunks[first:last]])
 
 
 def _plain(chunks: list[tuple[bytes, memoryview]]) -> bool:
-    """Whether the pixels are in one place, and Pillow makes nothing but metadata of the chunks beside them."""
-    kinds = [kind for kind, _ in chunks]
-    header, others = kinds[:1], [kind for kind in kinds[1:-1] if kind not in (b"IDAT", b"PLTE")]
-    runs = [kind for kind, _ in groupby(kinds)]
-    sound = all(len(data) == METADATA.get(kind, len(data)) for kind, data in chunks)
-    return header == [b"IHDR"] and runs.count(b"IDAT") == 1 and METADATA.keys() >= set(others) and sound
+    """Whether Pillow makes nothing but metadata of these chunks beside header, pixels and end."""
+    return all(kind == b"PLTE" or METADATA.get(kind) == len(data) for kind, data in chunks)
 
 
 def _refusal(width: int, height: int, depth: int, colour: int, frames: int) -> str | None:

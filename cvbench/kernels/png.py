@@ -25,25 +25,31 @@ SUB, UP, AVERAGE, PAETH = 1, 2, 3, 4
 
 
 @kernel
-def unfilter(rows: Bytes, step: int, row: Bytes, out: Bytes) -> None:
+def unfilter(rows: Bytes, step: int, row: Bytes, out: Bytes) -> Any:
     """Undo the filters of rows.
 
     Parameters
     ----------
     rows : (H, 1 + W) uint8
-        Of each row its filter, 0 to 4, and its bytes.
+        Of each row its filter and its bytes.
     step : 1, 2 or 3
         Bytes from a pixel to the next one, at least 1.
     row : (N,) uint8
         Scratch: N is a multiple of 8 above W.
     out : (1 + H, W) uint8
         Out: a row of zeros, which is above the first one, and the rows.
+
+    Returns
+    -------
+    int
+        The largest filter. There is none above 4, which is taken for 0.
     """
-    width, words = out.shape[1], row.view(np.uint64)
+    width, words, largest = out.shape[1], row.view(np.uint64), 0
     for k in range(width):
         out[0, k] = 0
     for i in range(len(rows)):
-        kind, source, above, line = rows[i, 0], rows[i, 1:], out[i], out[i + 1]
+        kind, source, above, line = np.int64(rows[i, 0]), rows[i, 1:], out[i], out[i + 1]
+        largest = max(largest, kind)
         if kind == SUB or kind == PAETH:
             for k in range(width):
                 row[k] = source[k]
@@ -64,6 +70,7 @@ def unfilter(rows: Bytes, step: int, row: Bytes, out: Bytes) -> None:
         else:
             for k in range(width):
                 line[k] = source[k]
+    return largest
 
 
 @kernel

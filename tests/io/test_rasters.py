@@ -207,7 +207,7 @@ def pngs(draw: st.DrawFn, damaged: bool = False) -> bytes:
 def test_pixels_of_every_form_are_decoded_as_by_pillow(stored: bytes) -> None:
     picture = rasters._examined(stored)
     assert isinstance(picture, rasters._Picture)
-    found = rasters._decoded(picture, rasters._inflated(picture, "map.png"), rasters.Memory())
+    found = rasters._decoded(picture, rasters._inflated(picture, "map.png"), "map.png", rasters.Memory())
     assert picture.plain == (b"tEXt" not in stored)
     np.testing.assert_array_equal(found, rasters._decoded_by_pillow(stored, picture, "map.png"), strict=True)
 
@@ -217,10 +217,9 @@ def test_damaged_pixels_with_sound_checksums_are_refused_or_those_of_pillow(stor
     picture = rasters._examined(stored)
     assert isinstance(picture, rasters._Picture)
     try:
-        raw = rasters._inflated(picture, "map.png")
+        found = rasters._decoded(picture, rasters._inflated(picture, "map.png"), "map.png", rasters.Memory())
     except FormatError:
         return
-    found = rasters._decoded(picture, raw, rasters.Memory())
     np.testing.assert_array_equal(found, rasters._decoded_by_pillow(stored, picture, "map.png"), strict=True)
 
 

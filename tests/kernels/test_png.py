@@ -33,5 +33,12 @@ def test_filters_are_undone(data: st.DataObject) -> None:
     raw = filtered(lines, np.array(data.draw(st.lists(st.integers(0, 4), min_size=height, max_size=height))), step)
     rows, out = raw.reshape(height, width + 1), np.full((height + 1, width), 9, np.uint8)
     rows.flags.writeable = False  # as are the bytes of a stream
-    unfilter(rows, step, np.full(width // 8 * 8 + 8, 7, np.uint8), out)
+    largest = unfilter(rows, step, np.full(width // 8 * 8 + 8, 7, np.uint8), out)
     np.testing.assert_array_equal(out[1:], lines)
+    assert largest == rows[:, 0].max()
+
+
+def test_a_filter_that_there_is_not_is_told() -> None:
+    rows, out = np.array([[4, 1, 2], [200, 3, 4], [5, 0, 0]], np.uint8), np.empty((4, 2), np.uint8)
+    assert unfilter(rows, 1, np.empty(8, np.uint8), out) == 200
+    assert out[1:].tolist() == [[1, 3], [3, 4], [0, 0]]
