@@ -23,10 +23,8 @@ Compare = Callable[[int, Any, Any], tuple[T, list[str], list[str]]]
 truth, and what with that of the prediction."""
 
 
-RANGES = 32
-"""Ranges of pairs for each thread. The calling thread wakes at the end of each: with one pair to a range two threads
-take 8 % longer, as all want the interpreter lock.
-"""
+LONGEST = 32
+"""Pairs of a range at most: what Ctrl-C has to wait for."""
 
 
 @dataclass(frozen=True)
@@ -121,14 +119,16 @@ def compare_maps(
         As `cvbench.score` takes them.
     """
     n, done, lock, own = len(gt.rows), 0, Lock(), local()
+    bounds = _bounds(n, available_threads() if threads is None else threads)
     pairs: list[Pair[T]] = [Pair(None, [])] * n
 
-    def run(start: int, stop: int) -> None:
+    def run(first: int, last: int) -> None:
         if not hasattr(own, "memories"):
             own.memories = Memory(), Memory()
-        for number in range(start, stop):
+        for number in range(bounds[first], bounds[last]):
             size = None if sizes is None else sizes[number].tolist()
             pairs[number] = _compared(number, gt, pred, own.memories, compare, size)
+        finished(bounds[last] - bounds[first])
 
     def finished(items: int) -> None:
         nonlocal done
@@ -137,9 +137,24 @@ def compare_maps(
             if progress is not None:
                 progress("comparing maps", done, n)
 
-    workers = available_threads() if threads is None else threads
-    map_ranges(run, n, threads, max(n // (max(workers, 1) * RANGES), 1), finished)
+    map_ranges(run, len(bounds) - 1, threads)
     return pairs
+
+
+def _bounds(n: int, threads: int) -> list[int]:
+    """Where ranges of `n` pairs begin and end, long ones first, so that all threads are through at the same time.
+
+    The calling thread wakes at the end of each: with one pair to a range two threads take 8 % longer, as all want the
+    interpreter lock.
+
+    >>> _bounds(20, 2)
+    [0, 5, 8, 11, 13, 14, 15, 16, 17, 18, 19, 20]
+    """
+    bounds = [0]
+    while bounds[-1] < n:
+        share = (n - bounds[-1]) // (2 * max(threads, 1))
+        bounds.append(bounds[-1] + min(max(share, 1), LONGEST))
+    return bounds
 
 
 def _compared(
