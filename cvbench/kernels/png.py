@@ -1,6 +1,6 @@
 """Undoing the filters of the rows of a PNG.
 
-Most of what filters leave of regions are zeros, so runs of them are filled or copied at once.
+Most of what filters leave of regions are zeros, and eight of them are passed over at once.
 """
 
 from __future__ import annotations
