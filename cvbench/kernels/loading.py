@@ -206,6 +206,7 @@ def _has(name: str) -> bool:
     """Whether this process has a function of C."""
     from llvmlite import binding
 
+    _engine()  # before the first one, LLVM does not look into the process
     return binding.address_of_symbol(name) is not None
 
 

@@ -87,6 +87,18 @@ def test_what_calls_other_libraries_has_no_entry(warm: tuple[Path, list[Any]]) -
         assert all_results(cache, "others") == [[*returned, math.lgamma(0.1)], True]
 
 
+def test_an_entry_that_calls_c_can_be_the_first_one(warm: tuple[Path, list[Any]]) -> None:
+    cache, _ = warm
+    code = f"""
+import json, sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from kernels.entry_kernels import of_libraries
+print(json.dumps([of_libraries(0.1), "numba" in sys.modules]))
+"""
+    _, with_numba = fresh("-c", code, cache=cache)
+    assert not with_numba
+
+
 @pytest.mark.parametrize("damage", ["cut", "empty", "changed", "gone"])
 def test_damaged_entries_are_made_anew(damage: str, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
