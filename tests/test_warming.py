@@ -57,7 +57,8 @@ print(json.dumps([done.folder, done.loaded, done.compiled, done.kept, unused]))
     assert (folder, kept) == (str(cache / "cvbench"), True)
     assert unused == [], "cvbench/warming.py has to call new kernels, best through a sample of their task"
     files = sorted(cache.rglob("*.*"))
-    assert sum(file.suffix == ".kernel" for file in files) == made
+    assert sum(file.suffix == ".code" for file in files) == made
+    assert {file.suffix for file in files} == {".code", ".entry"}, "all kernels can have an entry"
 
     tasks = ("bbox", "segm", "keypoints")
     data = {f"coco.{task}": coco(Knobs(3, 3, 3, 5, 9, 5, False, True, 1, True), task) for task in tasks}

@@ -1,7 +1,7 @@
 """Compiled kernels: arrays in, arrays out.
 
-No I/O, no validation, no state: whoever calls a kernel has checked its arguments. This module is the one place that
-knows the flags of the compiler and the pool of threads.
+No I/O, no validation, no state: whoever calls a kernel has checked its arguments. `cvbench.kernels.compiling` alone has
+the flags of the compiler, this module the pool of threads.
 
 A kernel that works on many items takes a range ``[start, stop)`` of them and releases the interpreter lock, and
 `map_ranges` spreads ranges over threads. (Numba's own ``prange`` multiplies the time to compile and clashes with
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import update_wrapper
 from typing import Any, TypeVar, cast
@@ -37,8 +37,8 @@ KERNELS: list[Kernel] = []
 class Kernel:
     """A function that is compiled on its first call.
 
-    Where it was compiled before and Numba is not loaded, it is called by its entry; else by Numba's dispatcher. Other
-    kernels may call it as if it were one.
+    It is called by its entry where it can have one, else by Numba's dispatcher. Other kernels may call it as if it were
+    one.
 
     Attributes
     ----------
@@ -50,9 +50,10 @@ class Kernel:
         update_wrapper(self, function)
         self._function = function
         self.entries: dict[tuple[Any, ...], Entry | None] = {}
+        self._code: Any = None
         self._dispatcher: Any = None
-        self._lock = threading.RLock()
-        self._kept = 0
+        self._lock = threading.Lock()
+        self._found = 0
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call it on numbers, arrays and named tuples of them; no parameter has a default."""
@@ -64,51 +65,58 @@ class Kernel:
         if usable() and parts(arguments, kinds, values):
             types = tuple(kinds)
             if types not in self.entries:
-                self.entries[types] = find_entry(self._function, types)
+                self.entries[types] = self._entry(arguments, types)
             entry = self.entries[types]
             if entry is not None:
                 return entry(values)
-        dispatcher = self._dispatcher or self.dispatcher
-        returned = dispatcher(*arguments)
-        if len(dispatcher.overloads) > self._kept:
-            from cvbench.kernels.caching import keep_entry
+        return self.dispatcher(*arguments)
 
-            self._kept = len(dispatcher.overloads)
-            keep_entry(dispatcher, arguments)
-        return returned
+    def _entry(self, arguments: Sequence[Any], types: tuple[Any, ...]) -> Entry | None:
+        found = find_entry(self._function, types)
+        if found is not None:
+            self._found += 1
+            return found
+        from cvbench.kernels.compiling import make_entry
+
+        return make_entry(self.code, arguments, types)
+
+    @property
+    def code(self) -> Any:
+        """What entries are made of."""
+        from cvbench.kernels.compiling import Code
+
+        with self._lock:
+            self._code = self._code or Code(self._function)
+        return self._code
 
     @property
     def dispatcher(self) -> Any:
         """Numba's dispatcher."""
+        from cvbench.kernels.compiling import dispatcher_of
+
         with self._lock:
-            if self._dispatcher is None:
-                import numba
-
-                from cvbench.kernels.caching import KernelCache
-
-                compiler: Any = numba.njit  # whose types lack `_nrt`
-                made = compiler(nogil=True, error_model="numpy", no_cfunc_wrapper=True, _nrt=False)(self._function)
-                made._cache = KernelCache(self._function)  # noqa: SLF001  # where Numba would put its own
-                self._dispatcher = made
+            self._dispatcher = self._dispatcher or dispatcher_of(self._function)
         return self._dispatcher
 
     @property
     def loaded(self) -> int:
-        """For how many combinations of types machine code was there already."""
-        entries = sum(entry is not None for entry in self.entries.values())
-        return entries + (sum(self.dispatcher.stats.cache_hits.values()) if self._dispatcher else 0)
+        """For how many combinations of types machine code, or code of LLVM, was there already."""
+        return self._found + sum(sum(made.stats.cache_hits.values()) for made in self._made())
 
     @property
     def compiled(self) -> int:
         """For how many combinations of types it was compiled in this process."""
-        return sum(self.dispatcher.stats.cache_misses.values()) if self._dispatcher else 0
+        return sum(sum(made.stats.cache_misses.values()) for made in self._made())
+
+    def _made(self) -> list[Any]:
+        return [made for made in (self._code, self._dispatcher) if made is not None]
 
     @property
     def _numba_type_(self) -> Any:
         """What Numba takes it for where other kernels call it."""
         import numba
 
-        return numba.types.Dispatcher(self.dispatcher)
+        return numba.types.Dispatcher(self.code if usable() else self.dispatcher)
 
 
 def kernel(function: F) -> F:
@@ -128,7 +136,7 @@ def kernel(function: F) -> F:
 
 def compiled() -> bool:
     """Whether kernels are machine code, not plain Python."""
-    if usable():
+    if "numba" not in sys.modules and usable():
         return True
     import numba
 
@@ -137,8 +145,8 @@ def compiled() -> bool:
 
 def compile_seconds() -> float:
     """How long this process has compiled kernels so far."""
-    caching = sys.modules.get("cvbench.kernels.caching")
-    return caching.COMPILING.duration if caching is not None and caching.COMPILING.done else 0.0
+    compiling = sys.modules.get("cvbench.kernels.compiling")
+    return compiling.COMPILING.duration if compiling is not None and compiling.COMPILING.done else 0.0
 
 
 def available_threads() -> int:

@@ -1,11 +1,11 @@
 """Compiled kernels without the compiler.
 
-Importing Numba takes 0.3 s, as long as scoring 500,000 boxes. A process in which everything was compiled before has no
-other need of it: beside the files of Numba's dispatcher, `cvbench.kernels.caching` keeps for every kernel that Python
-calls its *entry*: the same machine code, which takes numbers and the parts of arrays, and knows nothing of Python.
-llvmlite, the part of Numba that has LLVM, puts it into memory, and ctypes calls it.
+Python calls a kernel by its *entry*: machine code that takes numbers and the parts of arrays, and knows nothing of
+Python. llvmlite, the part of Numba that has LLVM, puts it into memory, and ctypes calls it. `cvbench.kernels.compiling`
+makes entries and keeps them. Importing Numba takes 0.3 s, as long as scoring 500,000 boxes, and a process in which
+everything was compiled before has no need of it.
 
-Where Numba is loaded already, where it has settings, and for types that are not the ones of below, there is no entry.
+Where Numba has settings, and for types that are not the ones of below, there is no entry.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-KERNEL, ENTRY = ".kernel", ".entry"
-"""How the names of files end that Numba's dispatcher reads, and of those of here."""
+KERNEL, CODE, ENTRY = ".kernel", ".code", ".entry"
+"""How the names of files end: functions for Numba's dispatcher, code of LLVM for other kernels, and entries."""
 
 HASH = hashlib.sha256().digest_size
 """Bytes at the start of a file."""
@@ -36,6 +36,16 @@ IMPORTED = re.compile(r"^\s*from (cvbench\.kernels(?:\.\w+)?) import ", re.MULTI
 
 HARMLESS = {"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"}
 """Settings of Numba that entries obey; with any other, there are none."""
+
+FLAGS: dict[str, tuple[object, ...]] = {
+    "BOUNDSCHECK": (None, 0),
+    "DEBUGINFO_DEFAULT": (0,),
+    "ENABLE_AVX": (1,),
+    "LOOP_VECTORIZE": (1,),
+    "OPT": (3,),
+    "SLP_VECTORIZE": (0,),
+}
+"""Settings of Numba that change machine code, and those values of them with which there are entries."""
 
 NUMBERS: dict[type, tuple[str, type]] = {
     int: ("i", int),
@@ -93,12 +103,18 @@ class Entry:
 
 
 def usable() -> bool:
-    """Whether kernels may be called by their entries in this process at this moment."""
-    return "numba" not in sys.modules and _settings_are_harmless()
+    """Whether kernels are called by their entries in this process, where they have one."""
+    return _environment_is_harmless() and _numba_is_as_it_comes()
+
+
+def _numba_is_as_it_comes() -> bool:
+    """Whether Numba, where it is loaded, has the settings that it comes with."""
+    config = getattr(sys.modules.get("numba"), "config", None)  # another thread may be about to import it
+    return config is None or all(getattr(config, name) in usual for name, usual in FLAGS.items())
 
 
 @cache
-def _settings_are_harmless() -> bool:
+def _environment_is_harmless() -> bool:
     given = {name for name in os.environ if name.startswith("NUMBA_")}
     return sys.platform == "linux" and given <= HARMLESS and not Path(".numba_config.yaml").exists()
 
@@ -146,11 +162,16 @@ def find_entry(function: Callable[..., object], kinds: Iterable[Any]) -> Entry |
         for folder in folders() if name not in ENTRIES else ():
             stored = read(folder / name)
             if stored is not None:
-                head, _, code = stored.partition(b"\n")
-                returned, *needed = head.decode().split(" ")
-                if all(map(_has, needed)):
-                    ENTRIES[name] = Entry(_loaded(code, symbol(name)), kinds, returned)
-                break
+                return entry_of(stored, name, kinds)
+    return ENTRIES.get(name)
+
+
+def entry_of(stored: bytes, name: str, kinds: Iterable[Any]) -> Entry | None:
+    """Load the content of the file of this name; None where this process lacks what it calls."""
+    head, _, code = stored.partition(b"\n")
+    returned, *needed = head.decode().split(" ")
+    if all(map(_has, needed)):
+        ENTRIES[name] = Entry(_loaded(code, symbol(name)), kinds, returned)
     return ENTRIES.get(name)
 
 

@@ -7,11 +7,13 @@ import math
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from cvbench.kernels.loading import ENTRY, KERNEL
+from cvbench.kernels import loading
+from cvbench.kernels.loading import CODE, ENTRY, FLAGS, usable
 from mode import JIT, without_settings
 
 pytestmark = [
@@ -68,6 +70,16 @@ def test_there_are_no_entries_with_settings_of_numba(setting: str, warm: tuple[P
     assert sorted(cache.rglob(f"*{ENTRY}")) == entries
 
 
+def test_settings_of_a_numba_that_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "_environment_is_harmless", lambda: True)
+    usual = {name: values[0] for name, values in FLAGS.items()}
+    for config, entries in ((usual, True), (usual | {"OPT": 1}, False), (usual | {"BOUNDSCHECK": 1}, False)):
+        monkeypatch.setitem(sys.modules, "numba", SimpleNamespace(config=SimpleNamespace(**config)))
+        assert usable() == entries
+    monkeypatch.setitem(sys.modules, "numba", SimpleNamespace())  # as another thread finds it that imports it, too
+    assert usable()
+
+
 def test_a_file_of_settings_is_heeded(warm: tuple[Path, list[Any]], tmp_path: Path) -> None:
     cache, returned = warm
     (tmp_path / ".numba_config.yaml").write_text("opt: 3\n")
@@ -100,19 +112,46 @@ print(json.dumps([of_libraries(0.1), "numba" in sys.modules]))
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "changed", "gone"])
-def test_damaged_entries_are_made_anew(damage: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [CODE, ENTRY])
+def test_damaged_files_are_made_anew(suffix: str, damage: str, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     returned, _ = all_results(cache)
-    entries = sorted(cache.rglob(f"*{ENTRY}"))
-    for path in entries[::3]:
+    written = {path: path.stat().st_mtime_ns for path in cache.rglob("*.*")}
+    damaged = sorted(cache.rglob(f"*{suffix}"))[::3]
+    for path in damaged:
         whole = path.read_bytes()
         changed = whole[:100] + bytes([whole[100] ^ 1]) + whole[101:]
         path.write_bytes({"cut": whole[:99], "empty": b"", "changed": changed, "gone": b""}[damage])
         if damage == "gone":
             path.unlink()
-    compiled = {path: path.stat().st_mtime_ns for path in cache.rglob(f"*{KERNEL}")}
-    assert all_results(cache) == [returned, True]
-    assert {path: path.stat().st_mtime_ns for path in cache.rglob(f"*{KERNEL}")} == compiled, "nothing was compiled"
+    assert all_results(cache) == [returned, suffix == ENTRY], "code is asked for where an entry is lacking"
+    for path in sorted(cache.rglob(f"*{ENTRY}")) if suffix == CODE else ():
+        path.unlink()
+    assert all_results(cache) == [returned, suffix == CODE]
+    assert all_results(cache) == [returned, False]
+    assert written.keys() >= set(cache.rglob("*.*")), "what only kernels call need not be there again"
+    anew = {path for path, at in written.items() if not path.exists() or path.stat().st_mtime_ns != at}
+    assert anew == {*damaged, *(cache.rglob(f"*{ENTRY}") if suffix == CODE else ())}, "nothing else was compiled"
+
+
+def test_threads_that_call_a_kernel_at_once_compile_it_once(tmp_path: Path) -> None:
+    code = f"""
+import json, sys
+from threading import Barrier, Thread
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from kernels.entry_kernels import Pair, larger, several
+import numpy as np
+start, found = Barrier(4), []
+def call(n):
+    start.wait()
+    found.append(several(n, 2.0, Pair(np.zeros(3), 1.5)) if n % 2 else larger(n, 2.0))
+threads = [Thread(target=call, args=(n,)) for n in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(json.dumps([sorted(map(repr, found)), several.compiled, larger.compiled]))
+"""
+    expected = sorted(map(repr, [False, False, (False, 4, 3.0, True), (True, 6, 3.0, False)]))
+    assert fresh("-c", code, cache=tmp_path) == [expected, 1, 2], "one order of types from Python and another kernel"
 
 
 SCORES = """
