@@ -3,7 +3,8 @@
 Numba types a kernel and translates it to code of LLVM. What it then does for a function that Python is to call is left
 out: it makes a wrapper that takes Python's objects, optimises the function and makes machine code of both; and all this
 for functions, too, that only other functions call. Here a kernel stays `Library`, code of LLVM, until Python calls it;
-then the whole of it, with all that it calls, is optimised once and becomes an entry, see `cvbench.kernels.loading`.
+then the whole of it, with all that it calls, is optimised once and becomes an entry, see `cvbench.kernels.loading`. So
+are Numba's passes that kernels have no use for. Both together take a third of the time to compile.
 
 With settings of Numba, and for what entries do not take, `dispatcher_of` is Numba as everybody knows it.
 """
@@ -17,7 +18,7 @@ from typing import Any, ClassVar
 
 import numba
 from llvmlite import binding
-from numba.core import codegen, compiler, event, typed_passes
+from numba.core import codegen, compiler, event, typed_passes, untyped_passes
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager, register_pass
 from numba.core.registry import CPUDispatcher
@@ -27,6 +28,14 @@ from cvbench.kernels.loading import CODE, Entry, entry_name, entry_of, find_entr
 
 OPTIONS = {"nopython": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False}
 """What Numba is told of each kernel."""
+
+USELESS = {
+    untyped_passes.ReconstructSSA,  # a variable of a kernel is of one type
+    typed_passes.PreLowerStripPhis,  # follows from it
+    untyped_passes.InlineClosureLikes,  # there are no closures
+    typed_passes.NopythonRewrites,  # nor expressions of whole arrays
+}
+"""Passes that are left out."""
 
 RETURNED: dict[Any, str] = {numba.types.none: "", numba.int64: "q", numba.float64: "d", numba.boolean: "?"}
 """Formats of `struct` of what entries may return, alone or in a tuple."""
@@ -79,7 +88,7 @@ event.register(ENTRY_EVENT, COMPILING)  # type: ignore[no-untyped-call]
 
 
 class Passes(COMPILER):  # type: ignore[misc]  # as above
-    """Numba's passes."""
+    """Numba's passes without those that are left out."""
 
     lowering: ClassVar[Any] = LOWERING
 
@@ -87,7 +96,8 @@ class Passes(COMPILER):  # type: ignore[misc]  # as above
         """The one pipeline that there is."""
         passes = MANAGER("kernels")
         for one, why in PIPELINES.define_nopython_pipeline(self.state).passes:
-            passes.add_pass(self.lowering if one is LOWERING else one, why)
+            if one not in USELESS:
+                passes.add_pass(self.lowering if one is LOWERING else one, why)
         passes.finalize()
         return [passes]
 
