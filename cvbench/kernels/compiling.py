@@ -1,10 +1,9 @@
 """Compiling kernels.
 
-Numba types a kernel and translates it to code of LLVM. What it then does for a function that Python is to call is left
-out: it makes a wrapper that takes Python's objects, optimises the function and makes machine code of both; and all this
-for functions, too, that only other functions call. Here a kernel stays `Library`, code of LLVM, until Python calls it;
-then the whole of it, with all that it calls, is optimised once and becomes an entry, see `cvbench.kernels.loading`. So
-are Numba's passes that kernels have no use for. Both together take a third of the time to compile.
+Numba types a kernel and translates it to code of LLVM. Then it would make a wrapper that takes Python's objects, optimise
+both and make machine code of them, even of functions that only other functions call. Here a kernel remains code of LLVM,
+a `Library`, until Python calls it; then it is optimised, once, with all that it calls, and becomes an entry, see
+`cvbench.kernels.loading`. Passes that kernels have no use for are left out. All this saves a third of the time.
 
 With settings of Numba, and for what entries do not take, `dispatcher_of` is Numba as everybody knows it.
 """
