@@ -1,9 +1,10 @@
 """Compiling kernels.
 
-Numba types a kernel and translates it to code of LLVM. Then it would make a wrapper that takes Python's objects, optimise
-both and make machine code of them, even of functions that only other functions call. Here a kernel remains code of LLVM,
-a `Library`, until Python calls it; then it is optimised, once, with all that it calls, and becomes an entry, see
-`cvbench.kernels.loading`. Passes that kernels have no use for are left out. All this saves a third of the time.
+Numba types a kernel and translates it to code of LLVM. Then it would make a wrapper that takes Python's objects,
+optimise both and make machine code of them, even of functions that only other functions call. Here a kernel remains
+code of LLVM, a `Library`, until Python calls it; then it is optimised, once, with all that it calls, and becomes an
+entry, see `cvbench.kernels.loading`. Passes that kernels have no use for are left out. All this saves a third of the
+time.
 
 With settings of Numba, and for what entries do not take, `dispatcher_of` is Numba as everybody knows it.
 """
