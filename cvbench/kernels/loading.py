@@ -62,6 +62,11 @@ OF_NUMBERS = {"i": ctypes.c_int64, "f": ctypes.c_double, "b": ctypes.c_bool}
 CONTIGUOUS, FORTRAN, ALIGNED, WRITEABLE = 0x1, 0x2, 0x100, 0x400
 """Flags of an array."""
 
+ADDRESS_AT = object.__basicsize__
+"""Where in an array's object CPython has the address of its data: the first field, in NumPy's C interface. To ask NumPy
+takes ten times as long, a third of a short call.
+"""
+
 ENTRIES: dict[str, Entry] = {}
 """What was loaded, by the names of files."""
 
@@ -116,7 +121,8 @@ def _numba_is_as_it_comes() -> bool:
 @cache
 def _environment_is_harmless() -> bool:
     given = {name for name in os.environ if name.startswith("NUMBA_")}
-    return sys.platform == "linux" and given <= HARMLESS and not Path(".numba_config.yaml").exists()
+    known = sys.platform == "linux" and sys.implementation.name == "cpython"
+    return known and given <= HARMLESS and not Path(".numba_config.yaml").exists()
 
 
 def parts(arguments: Iterable[Any], kinds: list[Any], values: list[Any]) -> bool:
@@ -138,7 +144,7 @@ def parts(arguments: Iterable[Any], kinds: list[Any], values: list[Any]) -> bool
             if not flags & ALIGNED:
                 return False
             kinds.append((value.dtype, value.ndim, flags & (CONTIGUOUS | FORTRAN | WRITEABLE)))
-            address = value.__array_interface__["data"][0]
+            address = ctypes.c_void_p.from_address(id(value) + ADDRESS_AT).value
             values += (None, None, value.size, value.itemsize, address, *value.shape, *value.strides)
         elif kind in NUMBERS:
             name, plain = NUMBERS[kind]

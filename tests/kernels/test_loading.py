@@ -10,10 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cvbench.kernels import loading
-from cvbench.kernels.loading import CODE, ENTRY, FLAGS, usable
+from cvbench.kernels.loading import CODE, ENTRY, FLAGS, parts, usable
 from mode import JIT, without_settings
 
 pytestmark = [
@@ -68,6 +69,15 @@ def test_there_are_no_entries_with_settings_of_numba(setting: str, warm: tuple[P
     entries = sorted(cache.rglob(f"*{ENTRY}"))
     assert all_results(cache, **{setting: "1"}) == [returned, True]
     assert sorted(cache.rglob(f"*{ENTRY}")) == entries
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3), (0, 3)])
+def test_where_the_data_of_arrays_are(shape: tuple[int, ...]) -> None:
+    array = np.zeros(shape, np.float32)
+    for values in (array, array.T, np.zeros((4, 5))[1::2, ::-1], np.frombuffer(b"12345678", np.uint8, offset=3)):
+        found: list[Any] = []
+        assert parts((values,), [], found)
+        assert found[4] == values.__array_interface__["data"][0]
 
 
 def test_settings_of_a_numba_that_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
