@@ -28,7 +28,7 @@ test: setup
 	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest -n auto
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n auto
 
-# Compares with other packages; more than an hour. `make bench SIZES=50k` or `ROWS=boxes,pq` do some of it. A run that was stopped
+# Compares with other packages; about an hour. `make bench SIZES=50k` or `ROWS=boxes,pq` do some of it. A run that was stopped
 # goes on; what has been measured stays until sources or packages change. A complete one writes leaderboards/speed.* and the README.
 # Where pip cannot install all of the packages, those that are there take part.
 bench: setup
